@@ -1,0 +1,31 @@
+# How the binary is linked. It must run on nodes that nobody can log into, so it brings everything it can:
+# fully static where the tool chain has libc.a, else only libstdc++ and libgcc inside, else plain.
+include(CheckCXXSourceCompiles)
+
+function(gpuctl_check_link flag result)
+  set(CMAKE_REQUIRED_FLAGS "")
+  set(CMAKE_REQUIRED_LINK_OPTIONS ${flag})
+  check_cxx_source_compiles("#include <string>\nint main(int c, char**) { return std::to_string(c).size() > 9; }" ${result})
+  set(${result} ${${result}} PARENT_SCOPE)
+endfunction()
+
+function(gpuctl_link_options target)
+  if(GPUCTL_SANITIZE)
+    return()
+  endif()
+  if(NOT GPUCTL_LINK STREQUAL "dynamic")
+    gpuctl_check_link("-static" GPUCTL_CAN_STATIC)
+    if(GPUCTL_CAN_STATIC)
+      # -no-pie: no relocation work at start, which is most of what a 1 ms program does
+      target_link_options(${target} PRIVATE -static -no-pie -Wl,--gc-sections)
+      return()
+    endif()
+    if(GPUCTL_LINK STREQUAL "static")
+      message(FATAL_ERROR "this tool chain cannot link statically: libc.a or libstdc++.a is missing")
+    endif()
+  endif()
+  gpuctl_check_link("-static-libstdc++;-static-libgcc" GPUCTL_CAN_STATIC_LIBSTDCXX)
+  if(GPUCTL_CAN_STATIC_LIBSTDCXX)
+    target_link_options(${target} PRIVATE -static-libstdc++ -static-libgcc -Wl,--as-needed)
+  endif()
+endfunction()

@@ -1,0 +1,29 @@
+// The kernel's places, relative to a HostFs root: the one file that names them (`/sys`, `/proc`, `/dev`).
+//
+// Readers take a HostFs and one of these; nothing else in gpuctl spells a kernel path.
+#pragma once
+
+namespace gpuctl::host_paths {
+
+inline constexpr const char* kPciDevices = "sys/bus/pci/devices";
+inline constexpr const char* kDrmClass = "sys/class/drm";
+inline constexpr const char* kKfdTopology = "sys/class/kfd/kfd/topology/nodes";
+inline constexpr const char* kCgroupMount = "sys/fs/cgroup";
+inline constexpr const char* kProc = "proc";
+inline constexpr const char* kBootId = "proc/sys/kernel/random/boot_id";
+inline constexpr const char* kSelfCgroup = "proc/self/cgroup";
+inline constexpr const char* kNvidiaGpus = "proc/driver/nvidia/gpus";
+inline constexpr const char* kDev = "dev";
+
+// Absolute, for the live system only: what cannot be reached through a directory handle.
+inline constexpr const char* kLiveProc = "/proc";
+inline constexpr const char* kLiveSelfFd = "/proc/self/fd";
+inline constexpr const char* kLiveSelfUidMap = "/proc/self/uid_map";
+inline constexpr const char* kLiveSelfGidMap = "/proc/self/gid_map";
+inline constexpr const char* kLiveSelfSetgroups = "/proc/self/setgroups";
+inline constexpr const char* kLiveSelfOomScoreAdj = "/proc/self/oom_score_adj";
+inline constexpr const char* kLiveSelfExe = "/proc/self/exe";
+inline constexpr const char* kLiveNull = "/dev/null";
+inline constexpr const char* kLiveShm = "/dev/shm";
+
+}  // namespace gpuctl::host_paths

@@ -1,0 +1,49 @@
+// Strict parsing: the whole text is the value, or there is an Error that says what was expected.
+//
+// No white space is skipped, no sign is accepted for unsigned values, nothing may follow. `what` names the
+// thing in the error. Kernel files lose their trailing newline when they are read (see Dir::read).
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gpuctl/base/result.hpp"
+
+namespace gpuctl {
+
+// Digits of `base` (2..16, lower or upper case) with a value of at most `max`.
+Result<std::uint64_t> parse_unsigned(std::string_view text, const std::string& what, int base = 10,
+                                     std::uint64_t max = std::numeric_limits<std::uint64_t>::max());
+
+// An optional '-' and decimal digits (numa_node reads "-1").
+Result<std::int64_t> parse_signed(std::string_view text, const std::string& what);
+
+// "0x" and hexadecimal digits, as in the files `vendor`, `device`, `class`.
+Result<std::uint64_t> parse_hex(std::string_view text, const std::string& what,
+                                std::uint64_t max = std::numeric_limits<std::uint64_t>::max());
+
+// "90", "90s", "10m", "1h", "2d" -> microseconds. At most 10 years.
+Result<std::int64_t> parse_duration_usec(std::string_view text, const std::string& what);
+
+// GPU memory sizes: bytes, or K, M, G, T (and KB ...) decimal, KiB, MiB, GiB, TiB binary -> bytes.
+Result<std::uint64_t> parse_size_bytes(std::string_view text, const std::string& what);
+
+// A job id: [A-Za-z0-9][A-Za-z0-9._-]{0,63}; ids become path names.
+Result<std::string> parse_job_id(std::string_view text);
+
+// Splits at each `separator`; "a,,b" has three parts, "" has one empty part.
+std::vector<std::string_view> split(std::string_view text, char separator);
+
+// Without leading and trailing blanks, tabs and line ends.
+std::string_view trim(std::string_view text);
+
+// Lower case of ASCII letters only.
+std::string to_lower(std::string_view text);
+
+// Every byte that is not printable ASCII as \xHH: for names that a payload chose, shown to a person.
+std::string printable(std::string_view text);
+
+}  // namespace gpuctl
