@@ -1,0 +1,94 @@
+"""What every test may ask for: the installed binary, the repository, the recorded nodes.
+
+`gpuctl(...)` runs the real binary and returns its CompletedProcess (text); it never raises on a
+non-zero exit, because exit codes are part of the contract and tests assert them.
+
+    def test_version(gpuctl):
+        done = gpuctl("--version")
+        assert (done.returncode, done.stderr) == (0, "")
+
+Recorded nodes belong to third parties and are never in the repository: without them tests that
+need them are skipped with that reason, and fail where CI=true says that they must be there.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sysconfig
+from pathlib import Path
+from typing import Callable, Mapping, Optional
+
+import pytest
+
+Gpuctl = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def gpuctl_binary() -> Path:
+    """The binary under test: `GPUCTL_BINARY`, else the one beside this interpreter's scripts."""
+    named = os.environ.get("GPUCTL_BINARY")
+    binary = Path(named) if named else Path(sysconfig.get_path("scripts")) / "gpuctl"
+    if not binary.is_file():
+        pytest.fail(f"`{binary}` is not there; `./dev test` builds and installs it")
+    return binary
+
+
+@pytest.fixture(scope="session")
+def gpuctl(gpuctl_binary: Path) -> Gpuctl:
+    """Run gpuctl: `gpuctl(*args, env=None, input=None, timeout=60, cwd=None)`.
+
+    `env` is laid over the environment of the test run, from which `GPUCTL_*` settings were
+    removed; a value of None removes that variable. Standard input is empty unless given.
+    """
+
+    def run(
+        *args: object,
+        env: Optional[Mapping[str, Optional[str]]] = None,
+        input: Optional[str] = None,
+        timeout: float = 60,
+        cwd: Optional[os.PathLike[str]] = None,
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(gpuctl_binary), *map(str, args)],
+            env=_environment(env),
+            input="" if input is None else input,
+            timeout=timeout,
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="surrogateescape",
+            check=False,
+        )
+
+    return run
+
+
+def _environment(extra: Optional[Mapping[str, Optional[str]]]) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("GPUCTL_")}
+    for name, value in (extra or {}).items():
+        if value is None:
+            kept.pop(name, None)
+        else:
+            kept[name] = value
+    return kept
+
+
+@pytest.fixture(scope="session")
+def recordings(repository: Path) -> Path:
+    """The folder of recorded nodes: `GPUCTL_RECORDINGS`, else ../shared/data/nodes."""
+    named = os.environ.get("GPUCTL_RECORDINGS")
+    folder = Path(named) if named else repository.parent / "shared" / "data" / "nodes"
+    if folder.is_dir():
+        return folder
+    reason = f"no recorded nodes at `{folder}`; set GPUCTL_RECORDINGS to their folder"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
