@@ -1,0 +1,69 @@
+// Starting a payload so that its signals stay inside: the only place where gpuctl makes a process (clone3(2)).
+//
+// ProcessFence::pid_namespace
+//   The payload lives in a pid namespace of its own, below an init that never execs and only reaps, in a session
+//   of its own, with its own /proc. `kill -9 -1` reaches the namespace only; `kill -9 0` reaches the session only
+//   (a namespace alone does not stop it: process groups cross namespaces). When init dies the kernel ends all
+//   of them, and init is only gone when all of them are: that is the proof of the end. Init dies with the caller
+//   (PR_SET_PDEATHSIG). Without privilege it comes in a user namespace that maps the caller's ids to themselves.
+// ProcessFence::session
+//   Where the kernel or a container refuses that: a session of its own and the caller as subreaper. `kill -9 0` is
+//   contained, `kill -9 -1` of the same uid is not. `notes` says why it came to this.
+//
+// The payload waits before its exec until release(), so that the caller can record it first:
+//
+//   Result<Child> child = spawn(request);
+//   write the records;
+//   release(*child);
+//   poll child->exec_error: end of file = exec'ed; otherwise exec_errno() says why not
+//
+// The caller is single-threaded, is a subreaper, has its signals blocked, and reaps. Child owns its descriptors;
+// the processes outlive it.
+#pragma once
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gpuctl/base/fd.hpp"
+
+namespace gpuctl::fence {
+
+enum class ProcessFence { session, pid_namespace };  // weakest first
+
+const char* name_of(ProcessFence fence);
+
+struct SpawnRequest {
+  std::vector<std::string> argv;         // argv[0] is looked up in PATH of `environment`
+  std::vector<std::string> environment;  // NAME=value
+  int directory_fd = -1;                 // the payload's working directory; -1: ours
+  int stdout_fd = -1;                    // -1: ours, untouched
+  int stderr_fd = -1;
+  sigset_t signal_mask{};                // of the payload
+  ProcessFence strongest = ProcessFence::pid_namespace;
+};
+
+struct Child {
+  ProcessFence fence = ProcessFence::session;
+  pid_t pid = 0;      // init with pid_namespace, else the payload: the direct child of the caller
+  pid_t payload = 0;  // the payload's pid as the caller sees it
+  Fd channel;         // SOCK_SEQPACKET: init's words (see payload_status)
+  Fd exec_error;
+  std::vector<std::string> notes;
+};
+
+Result<Child> spawn(const SpawnRequest& request);
+
+// Lets the payload exec.
+Result<void> release(const Child& child);
+
+// Why the exec failed, once `exec_error` is readable; nullopt when it succeeded.
+std::optional<int> exec_errno(const Child& child);
+
+// The payload's wait status, once init has sent it over `channel` (pid_namespace only); nullopt before.
+std::optional<int> payload_status(const Child& child);
+
+}  // namespace gpuctl::fence

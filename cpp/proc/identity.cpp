@@ -1,0 +1,122 @@
+#include "gpuctl/proc/identity.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "gpuctl/base/host_paths.hpp"
+#include "gpuctl/base/parse.hpp"
+#include "gpuctl/proc/stat.hpp"
+
+namespace gpuctl::proc {
+namespace {
+
+constexpr long kPidfdOpenNumber = 434;             // the same on every architecture
+constexpr std::uint64_t kPidfsMagic = 0x50494446;  // "PIDF", PID_FS_MAGIC of <linux/magic.h>
+
+std::string process_path(pid_t pid, const std::string& name) {
+  return std::string(host_paths::kProc) + "/" + std::to_string(pid) + "/" + name;
+}
+
+// Before Linux 6.9 every pidfd had the same anonymous inode, which identifies nothing.
+std::optional<std::uint64_t> unique_inode(int pidfd) {
+  struct statfs file_system {};
+  struct stat status {};
+  if (::fstatfs(pidfd, &file_system) != 0 || static_cast<std::uint64_t>(file_system.f_type) != kPidfsMagic) return {};
+  if (::fstat(pidfd, &status) != 0) return {};
+  return status.st_ino;
+}
+
+}  // namespace
+
+Result<std::string> read_boot_id(const HostFs& fs) { return fs.read_file(host_paths::kBootId); }
+
+Result<std::uint64_t> read_namespace(const HostFs& fs, pid_t pid, const char* kind) {
+  Result<Dir> directory = fs.open_dir(process_path(pid, "ns"));
+  if (!directory) return fail(directory.error());
+  const Result<std::optional<std::string>> target = directory->link_target(kind);
+  if (!target) return fail(target.error());
+  if (!*target) return fail(ErrorCode::unsupported, directory->path(), std::string("no `") + kind + "` namespace");
+  const std::string_view text = **target;  // "pid:[4026531836]"
+  const std::size_t open = text.find('[');
+  if (open == std::string_view::npos || text.back() != ']') {
+    return fail(ErrorCode::malformed, directory->path(), "not a namespace: `" + printable(text) + "`");
+  }
+  return parse_unsigned(text.substr(open + 1, text.size() - open - 2), "namespace");
+}
+
+Result<Fd> open_pidfd(pid_t pid) {
+  Fd fd(static_cast<int>(::syscall(kPidfdOpenNumber, pid, 0)));
+  if (!fd) return fail_errno(errno, std::to_string(pid), "cannot open a pidfd");
+  return fd;
+}
+
+Result<Identity> identify(const HostFs& fs, pid_t pid) {
+  Identity identity;
+  identity.pid = pid;
+  const Result<Fd> pidfd = open_pidfd(pid);
+  const Result<Stat> stat = read_stat(fs, pid);
+  if (!stat) return fail(stat.error());
+  const Result<std::string> boot_id = read_boot_id(fs);
+  if (!boot_id) return fail(boot_id.error());
+  const Result<std::uint64_t> pid_namespace = read_namespace(fs, ::getpid(), "pid");
+  if (!pid_namespace) return fail(pid_namespace.error());
+  identity.boot_id = *boot_id;
+  identity.pid_namespace = *pid_namespace;
+  identity.start_ticks = stat->start_ticks;
+  if (pidfd) identity.pidfs_inode = unique_inode(pidfd->get());
+  return identity;
+}
+
+Liveness judge(const HostFs& fs, const Identity& identity) {
+  const Result<std::string> boot_id = read_boot_id(fs);
+  if (!boot_id) return Liveness::unknown;
+  if (*boot_id != identity.boot_id) return Liveness::dead;
+  const Result<std::uint64_t> here = read_namespace(fs, ::getpid(), "pid");
+  if (!here || *here != identity.pid_namespace) return Liveness::unknown;
+
+  const Result<Fd> pidfd = open_pidfd(identity.pid);
+  if (!pidfd && pidfd.error().errno_value == ESRCH) return Liveness::dead;
+  if (pidfd && identity.pidfs_inode) {
+    const std::optional<std::uint64_t> inode = unique_inode(pidfd->get());
+    if (inode && *inode != *identity.pidfs_inode) return Liveness::dead;
+  }
+  const Result<Stat> stat = read_stat(fs, identity.pid);
+  if (!stat) return stat.error().code == ErrorCode::permission ? Liveness::unknown : Liveness::dead;
+  if (stat->start_ticks != identity.start_ticks || stat->is_dead()) return Liveness::dead;
+  return Liveness::alive;
+}
+
+void store(Record& record, const std::string& prefix, const Identity& identity) {
+  record.set(prefix + ".boot_id", identity.boot_id);
+  record.set(prefix + ".pid_namespace", identity.pid_namespace);
+  record.set(prefix + ".pid", static_cast<std::uint64_t>(identity.pid));
+  record.set(prefix + ".start_ticks", identity.start_ticks);
+  if (identity.pidfs_inode) record.set(prefix + ".pidfs_inode", *identity.pidfs_inode);
+}
+
+Result<Identity> load_identity(const Record& record, const std::string& prefix) {
+  const Result<std::string> boot_id = record.get(prefix + ".boot_id");
+  if (!boot_id) return fail(boot_id.error());
+  const Result<std::uint64_t> pid_namespace = record.get_unsigned(prefix + ".pid_namespace");
+  if (!pid_namespace) return fail(pid_namespace.error());
+  const Result<std::uint64_t> pid = record.get_unsigned(prefix + ".pid");
+  if (!pid) return fail(pid.error());
+  const Result<std::uint64_t> start_ticks = record.get_unsigned(prefix + ".start_ticks");
+  if (!start_ticks) return fail(start_ticks.error());
+  if (*pid == 0 || *pid > 0x7fffffff) return fail(ErrorCode::malformed, prefix + ".pid", "not a pid");
+
+  Identity identity{*boot_id, *pid_namespace, static_cast<pid_t>(*pid), *start_ticks, std::nullopt};
+  if (record.find(prefix + ".pidfs_inode")) {
+    const Result<std::uint64_t> inode = record.get_unsigned(prefix + ".pidfs_inode");
+    if (!inode) return fail(inode.error());
+    identity.pidfs_inode = *inode;
+  }
+  return identity;
+}
+
+}  // namespace gpuctl::proc
