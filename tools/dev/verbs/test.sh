@@ -1,0 +1,30 @@
+# shellcheck shell=bash
+#: set everything up and run the tests: ./dev test [PATH…] [flags of pytest]
+#:
+#: Without a path it runs all that needs no special hardware. C++ tests are items like the others:
+#:   ./dev test tests/cpp                       every C++ test
+#:   ./dev test tests/cpp/base/fd_test.cpp      one file of them
+#:   ./dev test -m 'not slow'                   the quick ones
+#:   ./dev test --fresh tests/fresh             the proof on a bare Debian system (root, some minutes each)
+
+verb_main() {
+    local arguments=()
+    source "$root/tools/dev/setup.sh"
+    set_up tests
+    need_wheels test
+    while (($#)); do
+        arguments+=("$(from_caller "$1")")
+        shift
+    done
+    cd "$root"
+    exec "$python" -m pytest ${arguments[@]+"${arguments[@]}"}
+}
+
+# Paths are meant from where the person stands; pytest is started in the root, where its settings are.
+from_caller() {
+    if [[ $1 != -* && $PWD != "$root" && -e ${1%%::*} ]]; then
+        echo "$PWD/$1"
+    else
+        echo "$1"
+    fi
+}
