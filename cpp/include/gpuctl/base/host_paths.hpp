@@ -24,6 +24,8 @@ inline constexpr const char* kLiveSelfSetgroups = "/proc/self/setgroups";
 inline constexpr const char* kLiveSelfOomScoreAdj = "/proc/self/oom_score_adj";
 inline constexpr const char* kLiveSelfExe = "/proc/self/exe";
 inline constexpr const char* kLiveNull = "/dev/null";
-inline constexpr const char* kLiveShm = "/dev/shm";
+inline constexpr const char* kLiveRunState = "/run/gpuctl";
+inline constexpr const char* kLiveShmState = "/dev/shm/gpuctl";
+inline constexpr const char* kLiveSystemConfig = "/etc/gpuctl/config.json";
 
 }  // namespace gpuctl::host_paths

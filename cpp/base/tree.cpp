@@ -1,0 +1,233 @@
+#include "gpuctl/base/tree.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <optional>
+
+#include "gpuctl/base/parse.hpp"
+
+namespace gpuctl {
+namespace {
+
+struct Entry {
+  std::string name;
+  struct stat status;
+};
+
+struct CloseDir {
+  void operator()(DIR* stream) const { ::closedir(stream); }
+};
+
+// Entries of a directory, each with its lstat; those that leave meanwhile are left out.
+Result<std::vector<Entry>> entries_of(int dir_fd, const std::string& path) {
+  Result<Fd> fd = open_at(dir_fd, ".", O_RDONLY | O_DIRECTORY);
+  if (!fd) return fail(std::move(fd).error());
+  const std::unique_ptr<DIR, CloseDir> stream(::fdopendir(fd->get()));
+  if (!stream) return fail_errno(errno, path, "cannot list");
+  fd->release();
+  std::vector<Entry> found;
+  while (const dirent* each = ::readdir(stream.get())) {
+    const std::string name = each->d_name;
+    struct stat status {};
+    if (name == "." || name == ".." || ::fstatat(dir_fd, each->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    found.push_back({name, status});
+  }
+  return found;
+}
+
+// A directory without rights for its owner can still be the job's: give them back before entering.
+Result<Fd> enter(int parent_fd, const std::string& name, const struct stat& status) {
+  if ((status.st_mode & 0700) != 0700) ::fchmodat(parent_fd, name.c_str(), 0700, 0);
+  return open_at(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+}
+
+// Depth-first without recursion: a payload may have nested thousands of directories, so neither the stack nor the
+// table of descriptors may grow with the depth. Going up is by "..", checked against the inode that we came from.
+class Remover {
+ public:
+  Remover(Fd top, const FileId& id, std::string path) : here_(std::move(top)), path_(std::move(path)) {
+    levels_.push_back({id, ""});
+  }
+
+  std::optional<Error> run() {
+    while (true) {
+      if (descend_or_empty()) continue;
+      if (levels_.size() == 1 || !ascend()) return std::move(first_error_);
+    }
+  }
+
+ private:
+  struct Level {
+    FileId id;
+    std::string name;                   // in its parent
+    std::vector<std::string> skipped{}; // entries that cannot go
+  };
+
+  void note(Error error) {
+    if (!first_error_) first_error_ = std::move(error);
+  }
+
+  // Empties the current directory of files and enters its first directory; false when none is left to enter.
+  bool descend_or_empty() {
+    Result<std::vector<Entry>> entries = entries_of(here_.get(), path_);
+    if (!entries) return note(std::move(entries).error()), false;
+    for (const Entry& entry : *entries) {
+      const auto& skipped = levels_.back().skipped;
+      if (std::find(skipped.begin(), skipped.end(), entry.name) != skipped.end()) continue;
+      if (S_ISDIR(entry.status.st_mode)) {
+        if (go_down(entry)) return true;
+      } else if (::unlinkat(here_.get(), entry.name.c_str(), 0) != 0) {
+        skip(entry.name, system_error(errno, path_ + "/…/" + printable(entry.name), "cannot remove"));
+      }
+    }
+    return false;
+  }
+
+  void skip(const std::string& name, Error error) {
+    levels_.back().skipped.push_back(name);
+    note(std::move(error));
+  }
+
+  bool go_down(const Entry& entry) {
+    if (entry.status.st_dev != levels_.front().id.device) {
+      skip(entry.name, Error{ErrorCode::busy, 0, path_ + "/…/" + printable(entry.name), "another file system is mounted there"});
+      return false;
+    }
+    Result<Fd> fd = enter(here_.get(), entry.name, entry.status);
+    if (!fd) return skip(entry.name, std::move(fd).error()), false;
+    const Result<FileId> id = file_id(fd->get(), entry.name);
+    if (!id || id->device != levels_.front().id.device) {
+      skip(entry.name, Error{ErrorCode::busy, 0, path_ + "/…/" + printable(entry.name), "not the directory that was listed"});
+      return false;
+    }
+    levels_.push_back({*id, entry.name});
+    here_ = std::move(*fd);
+    return true;
+  }
+
+  bool ascend() {
+    Result<Fd> parent = open_at(here_.get(), "..", O_RDONLY | O_DIRECTORY);
+    if (!parent) return note(std::move(parent).error()), false;
+    const Level done = std::move(levels_.back());
+    levels_.pop_back();
+    const Result<FileId> id = file_id(parent->get(), path_);
+    if (!id || !(*id == levels_.back().id)) {
+      note(Error{ErrorCode::vanished, 0, path_, "a directory was moved while it was removed"});
+      return false;
+    }
+    here_ = std::move(*parent);
+    if (::unlinkat(here_.get(), done.name.c_str(), AT_REMOVEDIR) != 0) {
+      skip(done.name, system_error(errno, path_ + "/…/" + printable(done.name), "cannot remove"));
+    }
+    return true;
+  }
+
+  Fd here_;
+  std::string path_;
+  std::vector<Level> levels_;
+  std::optional<Error> first_error_;
+};
+
+// Opens the parent directory of `path` below `dir_fd`, making folders when `make` says so.
+Result<Fd> open_parent(int dir_fd, const std::string& path, bool make) {
+  Result<Fd> here = open_at(dir_fd, ".", O_RDONLY | O_DIRECTORY);
+  std::vector<std::string_view> parts = split(path, '/');
+  parts.pop_back();
+  for (const std::string_view part : parts) {
+    if (!here) return here;
+    const std::string name(part);
+    if (name.empty() || name == ".") continue;
+    if (name == "..") return fail(ErrorCode::usage, path, "a path with `..` is not taken");
+    if (make) ::mkdirat(here->get(), name.c_str(), 0755);
+    here = open_at(here->get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  }
+  return here;
+}
+
+std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+Result<void> copy_bytes(int from, int to, const std::string& path) {
+  constexpr std::size_t kChunk = std::size_t{16} << 20;
+  while (true) {
+    const ssize_t count = retry_on_interrupt([&] { return ::sendfile(to, from, nullptr, kChunk); });
+    if (count < 0) return fail_errno(errno, path, "cannot copy");
+    if (count == 0) return {};
+  }
+}
+
+Result<void> collect_files(int dir_fd, const std::string& prefix, std::size_t max_files, unsigned depth,
+                           std::vector<std::string>& found) {
+  constexpr unsigned kMaxDepth = 64;
+  Result<std::vector<Entry>> entries = entries_of(dir_fd, prefix);
+  if (!entries) return fail(std::move(entries).error());
+  for (const Entry& entry : *entries) {
+    if (found.size() >= max_files) return fail(ErrorCode::unavailable, prefix, "more files than can be kept");
+    if (S_ISREG(entry.status.st_mode)) found.push_back(prefix + entry.name);
+    if (!S_ISDIR(entry.status.st_mode) || depth >= kMaxDepth) continue;
+    const Result<Fd> below = enter(dir_fd, entry.name, entry.status);
+    if (!below) continue;
+    Result<void> done = collect_files(below->get(), prefix + entry.name + "/", max_files, depth + 1, found);
+    if (!done) return done;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<FileId> file_id(int fd, const std::string& path) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return fail_errno(errno, path, "cannot stat");
+  return FileId{status.st_dev, status.st_ino};
+}
+
+Result<void> remove_tree(int parent_fd, const std::string& name, const FileId& id) {
+  struct stat status {};
+  if (::fstatat(parent_fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    return fail_errno(errno, name, "cannot stat");
+  }
+  if (!S_ISDIR(status.st_mode) || !(FileId{status.st_dev, status.st_ino} == id)) {
+    return fail(ErrorCode::malformed, name, "not the directory that was made: left alone");
+  }
+  Result<Fd> top = enter(parent_fd, name, status);
+  if (!top) return fail(std::move(top).error());
+  if (std::optional<Error> error = Remover(std::move(*top), id, name).run()) return fail(std::move(*error));
+  if (::unlinkat(parent_fd, name.c_str(), AT_REMOVEDIR) != 0) return fail_errno(errno, name, "cannot remove");
+  return {};
+}
+
+Result<std::vector<std::string>> list_files(int dir_fd, std::size_t max_files) {
+  std::vector<std::string> found;
+  const Result<void> done = collect_files(dir_fd, "", max_files, 0, found);
+  if (!done) return fail(done.error());
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+Result<void> copy_file(int from_fd, const std::string& from, int to_fd, const std::string& to) {
+  const Result<Fd> from_parent = open_parent(from_fd, from, false);
+  if (!from_parent) return fail(from_parent.error());
+  const Result<Fd> source = open_at(from_parent->get(), base_name(from), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (!source) return fail(source.error());
+  struct stat status {};
+  if (::fstat(source->get(), &status) != 0) return fail_errno(errno, from, "cannot stat");
+  if (!S_ISREG(status.st_mode)) return fail(ErrorCode::malformed, from, "not a plain file");
+
+  const Result<Fd> to_parent = open_parent(to_fd, to, true);
+  if (!to_parent) return fail(to_parent.error());
+  const std::string name = base_name(to);
+  ::unlinkat(to_parent->get(), name.c_str(), 0);
+  const mode_t mode = (status.st_mode & 0111) != 0 ? 0755 : 0644;
+  const Result<Fd> target = open_at(to_parent->get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+  if (!target) return fail(target.error());
+  return copy_bytes(source->get(), target->get(), to);
+}
+
+}  // namespace gpuctl

@@ -1,0 +1,91 @@
+// Report: what became of one job, for the machine (docs/schema/job-report.json) and for the people who read it.
+//
+// The schema is that of the whole life of a job; what a run had no use for is null or empty, never left out.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gpuctl/base/clock.hpp"
+#include "gpuctl/base/log.hpp"
+#include "gpuctl/cgroup/home.hpp"
+#include "gpuctl/job/kill_reason.hpp"
+#include "gpuctl/kill/sweep.hpp"
+
+namespace gpuctl::job {
+
+// How far the job came. `survivors`: over, and something of it could not be ended.
+enum class State { never_started, done, survivors };
+
+struct TimelineEntry {
+  Usec at = 0;  // real time
+  std::string event;
+};
+
+struct TraceLine {
+  Usec at = 0;  // real time
+  LogLevel level = LogLevel::trace;
+  std::string text;
+};
+
+// CPU time and memory over all processes of the job, as the kernel hands them to whoever reaps (getrusage(2)).
+struct Usage {
+  std::optional<Usec> cpu_user_usec;
+  std::optional<Usec> cpu_system_usec;
+  std::optional<std::uint64_t> memory_peak_bytes;
+  std::string memory_source;  // "largest_process", or "process_tree" when a sample of all together was larger
+};
+
+struct FenceReport {
+  std::string demanded;             // strict, best, advisory
+  std::optional<std::string> process;  // pid_namespace, session
+  std::string device = "advisory";  // what keeps the job off other GPUs; "advisory": environment masks only
+  std::vector<std::string> notes;   // why it is not stronger
+};
+
+// What gives this job its name in the batch system that gpuctl runs in.
+struct BatchIds {
+  std::optional<std::string> slurm_job_id;
+  std::optional<std::string> htcondor_global_job_id;
+};
+
+struct Report {
+  std::string id;
+  unsigned resubmission = 0;
+  std::string nonce;  // 128 bits, hexadecimal
+  std::vector<std::string> command;
+  std::string hostname;
+  std::string boot_id;
+
+  State state = State::never_started;
+  std::optional<Usec> started_at;
+  Usec ended_at = 0;
+  std::optional<int> wait_status;  // of the payload, as waitpid(2) has it
+  int exit_code = 125;             // of gpuctl itself
+  const KillReason* kill_reason = nullptr;  // nullptr: it ended by itself
+  std::string kill_detail;
+  Usec wall_usec = 0;
+  Usage usage;
+
+  std::string gpus_json = "[]";  // GPU records, rendered
+  std::optional<cgroup::Home> cgroup;
+  FenceReport fence;
+  std::optional<kill::Report> kill;
+  BatchIds batch;
+
+  std::optional<std::string> workdir;
+  std::optional<std::string> output_dir;
+  std::vector<std::string> kept;     // files in output_dir
+  std::vector<std::string> cleaned;  // what was removed
+  std::vector<std::string> left;     // what could not be
+  std::vector<std::string> problems;
+  std::vector<TimelineEntry> timeline;
+  std::vector<TraceLine> trace;
+};
+
+nlohmann::ordered_json to_json(const Report& report);
+nlohmann::ordered_json to_json(const kill::Report& report);
+
+}  // namespace gpuctl::job
