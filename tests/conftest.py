@@ -16,8 +16,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sysconfig
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Callable, Mapping, Optional
 
 import pytest
 
@@ -50,10 +50,10 @@ def gpuctl(gpuctl_binary: Path) -> Gpuctl:
 
     def run(
         *args: object,
-        env: Optional[Mapping[str, Optional[str]]] = None,
-        input: Optional[str] = None,
+        env: Mapping[str, str | None] | None = None,
+        input: str | None = None,
         timeout: float = 60,
-        cwd: Optional[os.PathLike[str]] = None,
+        cwd: os.PathLike[str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(gpuctl_binary), *map(str, args)],
@@ -61,8 +61,7 @@ def gpuctl(gpuctl_binary: Path) -> Gpuctl:
             input="" if input is None else input,
             timeout=timeout,
             cwd=cwd,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             encoding="utf-8",
             errors="surrogateescape",
             check=False,
@@ -71,7 +70,7 @@ def gpuctl(gpuctl_binary: Path) -> Gpuctl:
     return run
 
 
-def _environment(extra: Optional[Mapping[str, Optional[str]]]) -> dict[str, str]:
+def _environment(extra: Mapping[str, str | None] | None) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("GPUCTL_")}
     for name, value in (extra or {}).items():
         if value is None:

@@ -39,9 +39,10 @@ class DoctestFile(pytest.File):
         room = self.path.resolve().relative_to(HERE).parts[0]
         program = programs_folder() / f"test_{room}"
         if not program.is_file():
+            reason = f"`{program}` is not built; `./dev test` builds it"
             if os.environ.get("CI") == "true":
-                raise self.CollectError(f"`{program}` is not built; `./dev test` builds it")
-            pytest.skip(f"`{program}` is not built; `./dev test` builds it", allow_module_level=True)
+                raise self.CollectError(reason)
+            pytest.skip(reason, allow_module_level=True)
         names = case_names(program, self.path)
         if not names:
             raise self.CollectError(f"`{program}` has no case of {self.path.name}; build it again")
@@ -73,9 +74,9 @@ class DoctestCase(pytest.Item):
             check=False,
         )
         if done.returncode != 0:
-            raise DoctestFailed(f"exit status {done.returncode}\n{done.stdout}")
+            raise DoctestError(f"exit status {done.returncode}\n{done.stdout}")
         if "test cases: 1 " not in " ".join(done.stdout.split()):
-            raise DoctestFailed(f"not exactly this one case ran\n{done.stdout}")
+            raise DoctestError(f"not exactly this one case ran\n{done.stdout}")
 
     def repr_failure(
         self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None
@@ -86,7 +87,7 @@ class DoctestCase(pytest.Item):
         return self.path, None, self.name
 
 
-class DoctestFailed(Exception):
+class DoctestError(Exception):
     """What a case printed, for pytest to show."""
 
 
@@ -108,5 +109,5 @@ def case_names(program: Path, source: Path) -> list[str]:
 
 
 def as_filter(name: str) -> str:
-    """The name for doctest's `--test-case`, where a comma splits, and `*` and `?` match anything."""
+    """The name for doctest's `--test-case`, where a comma splits and `*` and `?` match others."""
     return "".join("?" if character in ',\\"*?[]' else character for character in name)

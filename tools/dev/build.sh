@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154,SC2164 # `root` and others come from ./dev, which has set -e
 # One compile gives the wheel, the binary and (for tests) the C++ test programs: pip drives scikit-build-core with a
 # kept build folder, and the wheel is installed into the venv. Nothing runs when no source changed.
 

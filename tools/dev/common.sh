@@ -1,9 +1,8 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154,SC2164 # `root` and others come from ./dev, which has set -e
 # What every verb of ./dev shares: messages, steps with progress, Ctrl-C. Sourced by ./dev, which sets `root`.
 #
 # Words go to stderr, so that the output of what a verb starts stays its own.
 
-# shellcheck disable=SC2154 # root: set by ./dev
 log_dir=$root/build/log
 step_group=
 

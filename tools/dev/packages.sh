@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154,SC2164 # `root` and others come from ./dev, which has set -e
 # What the machine itself must have. Missing packages are installed by root; anybody else gets the line to type.
 # cmake, ninja and every other tool come from PyPI into a venv (venv.sh), so this list stays short.
 

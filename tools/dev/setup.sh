@@ -1,5 +1,5 @@
-# shellcheck shell=bash
-# set_up product|tests: packages, venv, build; afterwards `venv` and `python` are set and first on PATH.
+# shellcheck shell=bash disable=SC2154,SC2164 # `root` and others come from ./dev, which has set -e
+# set_up product|tests: packages, venv, build; afterwards `venv` and `python` are set, the venv is first on PATH.
 
 # shellcheck source=tools/dev/packages.sh
 source "$root/tools/dev/packages.sh"
@@ -10,10 +10,14 @@ source "$root/tools/dev/build.sh"
 
 set_up() {
     local level=$1
+    set_up_tools
+    ensure_build "$level"
+}
+
+# The tools without gpuctl itself.
+set_up_tools() {
     found_python=$(find_python) || found_python=
     found_compiler=$(find_compiler) || found_compiler=
-    need_packages compiler python certificates
-    [[ $level != tests ]] || need_packages doctest
+    need_packages compiler python certificates doctest
     use_venv
-    ensure_build "$level"
 }

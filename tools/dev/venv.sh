@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154,SC2164 # `root` and others come from ./dev, which has set -e
 # The Python environment of a checkout: in the user's cache folder, one per checkout, Python version and pinned build
 # tools, so that two clones never share one. Nothing in it is precious: it is made again whenever it looks wrong.
 

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154,SC2164 # `root` and others come from ./dev, which has set -e
 #: set everything up and run a job: ./dev run [FILE.jdl] [flags of `gpuctl job`]
 #:
 #: Without a file it runs examples/hello.jdl. Examples:

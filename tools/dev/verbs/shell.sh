@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154,SC2164 # `root` and others come from ./dev, which has set -e
 #: set everything up and run a command with gpuctl and Python at hand: ./dev shell [COMMAND…]
 #:
 #: Without a command it starts your shell. Examples:

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154,SC2164 # `root` and others come from ./dev, which has set -e
 #: set everything up and run the tests: ./dev test [PATH…] [flags of pytest]
 #:
 #: Without a path it runs all that needs no special hardware. C++ tests are items like the others:
