@@ -6,6 +6,9 @@
 namespace gpuctl::host_paths {
 
 inline constexpr const char* kPciDevices = "sys/bus/pci/devices";
+inline constexpr const char* kSysBus = "sys/bus";
+inline constexpr const char* kSysClass = "sys/class";
+inline constexpr const char* kModules = "sys/module";
 inline constexpr const char* kDrmClass = "sys/class/drm";
 inline constexpr const char* kKfdTopology = "sys/class/kfd/kfd/topology/nodes";
 inline constexpr const char* kCgroupMount = "sys/fs/cgroup";

@@ -70,7 +70,7 @@ struct PciScan {
 Result<PciScan> scan_pci(const HostFs& fs);
 
 // The identity by the files in one device directory (of sys/bus/pci/devices, or a DRM card's `device`).
-PciIdentity read_pci_identity(const Dir& device, std::vector<Problem>& problems);
+PciIdentity read_pci_identity(const Dir& device, ProblemSink& problems);
 
 // The parts of `text` that are well formed. For `uevent` and for `modalias`.
 PciIdentity parse_uevent(std::string_view text);
@@ -93,7 +93,7 @@ struct PciDetails {
   std::optional<std::string> unique_id;           // amdgpu
 };
 
-PciDetails read_pci_details(const Dir& device, std::vector<Problem>& problems);
+PciDetails read_pci_details(const Dir& device, ProblemSink& problems);
 
 // "0000ffff,00000000" (the file local_cpus) as "32-47".
 Result<std::string> cpu_list_of_mask(std::string_view mask);

@@ -1,0 +1,190 @@
+#include "candidate.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+#include "gpuctl/base/host_paths.hpp"
+#include "gpuctl/base/parse.hpp"
+#include "gpuctl/gpu/classify.hpp"
+
+namespace gpuctl::gpu::internal {
+namespace {
+
+const char* vendor_name(std::uint16_t vendor) {
+  switch (vendor) {
+    case kVendorNvidia: return "nvidia";
+    case kVendorAmd: return "amd";
+    case kVendorIntel: return "intel";
+    default: return "unknown";
+  }
+}
+
+std::string hex2(std::uint8_t value) {
+  std::array<char, 8> text{};
+  std::snprintf(text.data(), text.size(), "%02x", unsigned{value});
+  return text.data();
+}
+
+Candidate make_candidate(std::uint16_t vendor, const std::optional<PciAddress>& address, const std::string& id,
+                         const char* source) {
+  Candidate candidate;
+  candidate.vendor = vendor;
+  candidate.gpu.pci_address = address;
+  candidate.gpu.id = id;
+  candidate.gpu.vendor = vendor_name(vendor);
+  candidate.gpu.vendor_id = hex4(vendor);
+  candidate.gpu.sources = {source};
+  return candidate;
+}
+
+void set_device(Candidate& candidate, std::uint16_t device) {
+  candidate.device = device;
+  candidate.gpu.device_id = hex4(device);
+}
+
+void set_subsystem(Candidate& candidate, const std::optional<PciSubsystem>& subsystem) {
+  if (subsystem) candidate.gpu.subsystem_id = hex4(subsystem->vendor) + ":" + hex4(subsystem->device);
+}
+
+void add_source(Gpu& gpu, const char* source) {
+  if (std::find(gpu.sources.begin(), gpu.sources.end(), source) == gpu.sources.end()) gpu.sources.emplace_back(source);
+}
+
+void add_name(Gpu& gpu, const std::string& name) {
+  if (std::find(gpu.names.begin(), gpu.names.end(), name) == gpu.names.end()) gpu.names.push_back(name);
+}
+
+// A driver that is older than its card says this.
+bool is_generic(const std::string& name) { return name.find("Graphics Device") != std::string::npos; }
+
+}  // namespace
+
+std::string hex4(std::uint32_t value) {
+  std::array<char, 16> text{};
+  std::snprintf(text.data(), text.size(), "%04x", value);
+  return text.data();
+}
+
+Candidate candidate_of_function(const PciFunction& function) {
+  Candidate candidate = make_candidate(function.vendor, function.address, function.address.text(), "pci");
+  set_device(candidate, function.device);
+  set_subsystem(candidate, function.subsystem);
+  candidate.gpu.class_id = class_id_text(function.class_code);
+  candidate.gpu.driver = function.driver;
+  candidate.integrated_by_place = is_integrated(function, "");
+  return candidate;
+}
+
+Candidate candidate_of_drm_card(const DrmCard& card) {
+  Candidate candidate = make_candidate(*card.identity.vendor, std::nullopt, "drm:" + card.name, "drm");
+  set_device(candidate, *card.identity.device);
+  set_subsystem(candidate, card.identity.subsystem);
+  candidate.gpu.class_id = class_id_text(*card.identity.class_code);
+  candidate.gpu.driver = card.identity.driver;
+  return candidate;
+}
+
+Candidate candidate_of_nvidia_proc(const NvidiaProcGpu& found) {
+  Candidate candidate = make_candidate(kVendorNvidia, found.address, found.address.text(), "nvidia_proc");
+  candidate.gpu.driver = "nvidia";  // it is this driver that lists the GPU
+  return candidate;
+}
+
+Candidate candidate_of_kfd(const KfdNode& node) {
+  Candidate candidate = make_candidate(kVendorAmd, node.address, node.address.text(), "kfd");
+  if (node.device != 0) set_device(candidate, node.device);
+  candidate.gpu.driver = "amdgpu";  // KFD is a part of it
+  return candidate;
+}
+
+void add_details(Candidate& candidate, const PciDetails& details) {
+  Gpu& gpu = candidate.gpu;
+  candidate.revision = details.revision;
+  if (details.revision) gpu.revision = hex2(*details.revision);
+  gpu.numa_node = details.numa_node;
+  gpu.local_cpus = details.local_cpus;
+  if (details.driver) gpu.driver = details.driver;
+  if (details.physical_function) {
+    gpu.kind = GpuKind::vf;
+    gpu.parent_id = details.physical_function->text();
+  }
+  gpu.memory_total_bytes = details.vram_total_bytes;
+  gpu.unique_id = details.unique_id;
+  if (details.product_name) candidate.driver_names.push_back(*details.product_name);
+  const DrmNodes nodes = drm_nodes(details.drm_names);
+  gpu.card_nodes = nodes.cards;
+  if (gpu.driver != "nvidia") gpu.device_nodes = nodes.render;
+  if (!nodes.cards.empty() || !nodes.render.empty()) add_source(gpu, "drm");
+  candidate.evidence.driver_known = details.driver_known || gpu.driver.has_value();
+  candidate.evidence.config_all_ones = details.config_all_ones;
+  candidate.evidence.has_drm_card = !nodes.cards.empty() || !nodes.render.empty();
+}
+
+void add_nvidia_proc(Candidate& candidate, const NvidiaProcGpu& found) {
+  Gpu& gpu = candidate.gpu;
+  add_source(gpu, "nvidia_proc");
+  gpu.uuid = found.uuid;
+  if (found.model && !is_generic(*found.model)) candidate.driver_names.push_back(*found.model);
+  if (found.minor) gpu.device_nodes = {"/dev/nvidia" + std::to_string(*found.minor)};
+  gpu.shared_nodes = {"/dev/nvidia-uvm", "/dev/nvidiactl"};
+  candidate.evidence.excluded_by_driver = found.excluded;
+}
+
+void add_kfd(Candidate& candidate, const KfdTopology& topology, bool is_live) {
+  Gpu& gpu = candidate.gpu;
+  if (candidate.vendor != kVendorAmd || !gpu.pci_address) return;
+  // A live machine without KFD has none; a recording may just not have it.
+  candidate.evidence.kfd_known = topology.present || is_live;
+  const std::vector<const KfdNode*> nodes = topology.nodes_of(*gpu.pci_address);
+  if (nodes.empty()) return;
+  candidate.evidence.in_kfd = true;
+  add_source(gpu, "kfd");
+  gpu.shared_nodes = {"/dev/kfd"};
+  const KfdNode& first = *nodes.front();
+  gpu.isa = first.isa;
+  if (!gpu.unique_id) gpu.unique_id = first.unique_id;
+  // Partitions share the card's memory in ways that the mode decides: their sum may count it twice.
+  if (!gpu.memory_total_bytes && nodes.size() == 1) gpu.memory_total_bytes = first.memory_bytes;
+  if (gpu.device_nodes.empty() && first.render_minor) {
+    gpu.device_nodes = {"/dev/dri/renderD" + std::to_string(*first.render_minor)};
+  }
+}
+
+void add_names(Candidate& candidate, const NameSource& source) {
+  Gpu& gpu = candidate.gpu;
+  ChipAndModel parts;
+  std::optional<std::string> name;
+  if (candidate.device) name = source.name({candidate.vendor, *candidate.device});
+  if (name) {
+    add_name(gpu, *name);
+    parts = split_name(candidate.vendor, *name);
+    gpu.chip = parts.chip;
+  }
+  if (parts.model) {
+    gpu.model = choose_model(*parts.model, {{candidate.vendor, *candidate.device}, candidate.revision,
+                                            gpu.memory_total_bytes});
+  }
+  for (const std::string& each : candidate.driver_names) add_name(gpu, each);
+  const bool ambiguous = !gpu.model || gpu.model->find('/') != std::string::npos;
+  if (ambiguous && !candidate.driver_names.empty()) gpu.model = candidate.driver_names.front();
+  const Architecture architecture = architecture_of(candidate.vendor, parts);
+  gpu.architecture = architecture.name;
+  if (!gpu.isa) gpu.isa = architecture.isa;
+  const PciFunction by_chip{{}, 0, candidate.vendor, 0, {}, {}};
+  const bool by_name = candidate.vendor != kVendorIntel && gpu.chip && is_integrated(by_chip, *gpu.chip);
+  gpu.integrated = candidate.integrated_by_place || by_name;
+}
+
+std::optional<std::string> DriverVersions::version_of(const std::string& driver) {
+  const auto found = known_.find(driver);
+  if (found != known_.end()) return found->second;
+  const Result<std::optional<std::string>> text =
+      fs_.read_file_if_present(std::string(host_paths::kModules) + "/" + driver + "/version");
+  std::optional<std::string> version;
+  if (text && *text && !trim(**text).empty()) version = std::string(trim(**text));
+  known_.emplace(driver, version);
+  return version;
+}
+
+}  // namespace gpuctl::gpu::internal

@@ -1,0 +1,187 @@
+// The join: every source is read once, and what it knows is added to the GPU at that PCI address.
+#include "gpuctl/gpu/inventory.hpp"
+
+#include <algorithm>
+
+#include "candidate.hpp"
+#include "gpuctl/base/host_paths.hpp"
+
+namespace gpuctl::gpu {
+namespace {
+
+using internal::Candidate;
+
+// A mounted sysfs always has these; without them nothing can be said about the hardware.
+Result<void> require_sysfs(const HostFs& fs) {
+  for (const char* path : {host_paths::kSysBus, host_paths::kSysClass, host_paths::kNvidiaGpus}) {
+    const Result<std::optional<Dir>> dir = fs.open_dir_if_present(path);
+    if (!dir) return fail(dir.error());
+    if (*dir) return {};
+  }
+  return fail(ErrorCode::unavailable, fs.where("sys"),
+              "no sysfs here, so the hardware cannot be told; mount it or give another `--root`");
+}
+
+IgnoredDevice ignored_function(const PciFunction& function, IgnoreReason reason) {
+  return {function.address, internal::hex4(function.vendor), internal::hex4(function.device),
+          class_id_text(function.class_code), std::move(reason)};
+}
+
+IgnoredDevice ignored_broken(const BrokenFunction& broken) {
+  IgnoredDevice device;
+  device.pci_address = broken.address;
+  if (broken.known.vendor) device.vendor_id = internal::hex4(*broken.known.vendor);
+  if (broken.known.device) device.device_id = internal::hex4(*broken.known.device);
+  if (broken.known.class_code) device.class_id = class_id_text(*broken.known.class_code);
+  device.reason = {broken.unreadable ? "unreadable" : "incomplete", broken.detail};
+  return device;
+}
+
+class Join {
+ public:
+  Join(const HostFs& fs, const DiscoverOptions& options) : fs_(fs), options_(options) {}
+
+  Result<Inventory> run() {
+    const Result<void> sysfs = require_sysfs(fs_);
+    if (!sysfs) return fail(sysfs.error());
+    Result<PciScan> scan = scan_pci(fs_);
+    if (!scan) return fail(scan.error());
+    take_pci(*scan);
+    take_drm(*scan);
+    take_nvidia_proc();
+    take_kfd();
+    take_broken(*scan);
+    finish();
+    return std::move(inventory_);
+  }
+
+ private:
+  void take_pci(PciScan& scan) {
+    inventory_.pci_function_count = scan.functions.size() + scan.broken.size();
+    inventory_.problems = std::move(scan.problems);
+    for (const PciFunction& function : scan.functions) {
+      Verdict verdict = classify(function, scan.functions);
+      if (verdict.role == Role::gpu) add_function(function);
+      if (verdict.role == Role::ignored) {
+        inventory_.ignored.push_back(ignored_function(function, std::move(verdict.reason)));
+      }
+    }
+  }
+
+  void add_function(const PciFunction& function) {
+    Candidate candidate = internal::candidate_of_function(function);
+    add_details_at(candidate, function.address);
+    candidates_.push_back(std::move(candidate));
+  }
+
+  void add_details_at(Candidate& candidate, const PciAddress& address) {
+    ProblemSink problems(inventory_.problems, address.text());
+    const Result<std::optional<Dir>> dir =
+        fs_.open_dir_if_present(std::string(host_paths::kPciDevices) + "/" + address.text());
+    if (!dir) problems.add(dir.error());
+    if (dir && *dir) internal::add_details(candidate, read_pci_details(**dir, problems));
+  }
+
+  void take_drm(const PciScan& scan) {
+    std::vector<PciAddress> known;
+    for (const PciFunction& function : scan.functions) known.push_back(function.address);
+    for (const BrokenFunction& broken : scan.broken) known.push_back(broken.address);
+    std::sort(known.begin(), known.end());
+    ProblemSink problems(inventory_.problems);
+    for (const DrmCard& card : read_orphan_cards(fs_, known, problems)) {
+      const PciFunction function{{}, *card.identity.class_code, *card.identity.vendor, *card.identity.device, {}, {}};
+      if (classify(function, {}).role != Role::gpu) continue;
+      Candidate candidate = internal::candidate_of_drm_card(card);
+      internal::add_details(candidate, card.details);
+      candidates_.push_back(std::move(candidate));
+    }
+  }
+
+  Candidate* find(const PciAddress& address) {
+    const auto found = std::find_if(candidates_.begin(), candidates_.end(),
+                                    [&](const Candidate& each) { return each.gpu.pci_address == address; });
+    return found == candidates_.end() ? nullptr : &*found;
+  }
+
+  void take_nvidia_proc() {
+    ProblemSink problems(inventory_.problems);
+    for (const NvidiaProcGpu& found : read_nvidia_proc(fs_, problems)) {
+      Candidate* candidate = find(found.address);
+      if (candidate == nullptr) {
+        candidates_.push_back(internal::candidate_of_nvidia_proc(found));
+        candidate = &candidates_.back();
+        add_details_at(*candidate, found.address);
+      }
+      internal::add_nvidia_proc(*candidate, found);
+    }
+  }
+
+  bool has_card_in_slot(const PciAddress& address) const {
+    return std::any_of(candidates_.begin(), candidates_.end(), [&](const Candidate& each) {
+      return each.gpu.pci_address && each.gpu.pci_address->same_slot(address);
+    });
+  }
+
+  void take_kfd() {
+    ProblemSink problems(inventory_.problems);
+    const KfdTopology topology = read_kfd(fs_, problems);
+    for (const KfdNode& node : topology.nodes) {
+      if (has_card_in_slot(node.address)) continue;
+      candidates_.push_back(internal::candidate_of_kfd(node));
+      add_details_at(candidates_.back(), node.address);
+    }
+    for (Candidate& candidate : candidates_) internal::add_kfd(candidate, topology, fs_.is_live());
+  }
+
+  // A function that PCI cannot tell may be a GPU that its driver lists: then it is no longer left out.
+  void take_broken(const PciScan& scan) {
+    for (const BrokenFunction& broken : scan.broken) {
+      Candidate* candidate = find(broken.address);
+      if (candidate == nullptr) {
+        inventory_.ignored.push_back(ignored_broken(broken));
+        continue;
+      }
+      candidate->gpu.sources.insert(candidate->gpu.sources.begin(), "pci");
+      if (broken.known.class_code) candidate->gpu.class_id = class_id_text(*broken.known.class_code);
+    }
+  }
+
+  void finish() {
+    std::vector<DeviceId> ids;
+    for (const Candidate& each : candidates_) {
+      if (each.device) ids.push_back({each.vendor, *each.device});
+    }
+    const NameSource names(options_.pci_ids_files, ids);
+    const internal::DeviceNodes nodes(fs_);
+    internal::DriverVersions versions(fs_);
+    for (Candidate& each : candidates_) {
+      internal::add_names(each, names);
+      if (each.gpu.driver) each.gpu.driver_version = versions.version_of(*each.gpu.driver);
+      nodes.check(each);
+      internal::judge(each);
+      inventory_.gpus.push_back(std::move(each.gpu));
+    }
+    sort_answer();
+  }
+
+  void sort_answer() {
+    std::sort(inventory_.gpus.begin(), inventory_.gpus.end(), [](const Gpu& a, const Gpu& b) {
+      if (a.pci_address && b.pci_address && *a.pci_address != *b.pci_address) return *a.pci_address < *b.pci_address;
+      if (a.pci_address.has_value() != b.pci_address.has_value()) return a.pci_address.has_value();
+      return a.id < b.id;
+    });
+    std::sort(inventory_.ignored.begin(), inventory_.ignored.end(),
+              [](const IgnoredDevice& a, const IgnoredDevice& b) { return a.pci_address < b.pci_address; });
+  }
+
+  const HostFs& fs_;
+  const DiscoverOptions& options_;
+  std::vector<Candidate> candidates_;
+  Inventory inventory_;
+};
+
+}  // namespace
+
+Result<Inventory> discover(const HostFs& fs, const DiscoverOptions& options) { return Join(fs, options).run(); }
+
+}  // namespace gpuctl::gpu

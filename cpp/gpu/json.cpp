@@ -1,0 +1,85 @@
+#include "gpuctl/gpu/json.hpp"
+
+namespace gpuctl::gpu {
+namespace {
+
+Json to_json(const Health& health) {
+  Json reasons = Json::array();
+  for (const HealthReason& reason : health.reasons) {
+    reasons.push_back(
+        {{"code", reason.code}, {"detail", reason.detail}, {"since_at", json_or_null(reason.since_at)}});
+  }
+  return {{"state", name_of(health.state)}, {"reasons", std::move(reasons)}};
+}
+
+Json to_json(const IgnoredDevice& device) {
+  return {{"pci_address", device.pci_address.text()},
+          {"vendor_id", json_or_null(device.vendor_id)},
+          {"device_id", json_or_null(device.device_id)},
+          {"class_id", json_or_null(device.class_id)},
+          {"reason", {{"code", device.reason.code}, {"detail", device.reason.detail}}}};
+}
+
+Json to_json(const Problem& problem) {
+  return {{"pci_address", json_or_null(problem.pci_address)},
+          {"code", name_of(problem.error.code)},
+          {"path", problem.error.path.empty() ? Json(nullptr) : Json(problem.error.path)},
+          {"detail", problem.error.message()}};
+}
+
+template <typename T>
+Json to_array(const std::vector<T>& values) {
+  Json array = Json::array();
+  for (const T& value : values) array.push_back(to_json(value));
+  return array;
+}
+
+}  // namespace
+
+Json to_json(const Gpu& gpu) {
+  Json json = Json::object();
+  json["pci_address"] = gpu.pci_address ? Json(gpu.pci_address->text()) : Json(nullptr);
+  json["id"] = gpu.id;
+  json["parent_id"] = json_or_null(gpu.parent_id);
+  json["kind"] = name_of(gpu.kind);
+  json["vendor"] = gpu.vendor;
+  json["vendor_id"] = gpu.vendor_id;
+  json["device_id"] = json_or_null(gpu.device_id);
+  json["subsystem_id"] = json_or_null(gpu.subsystem_id);
+  json["class_id"] = json_or_null(gpu.class_id);
+  json["revision"] = json_or_null(gpu.revision);
+  json["model"] = json_or_null(gpu.model);
+  json["names"] = gpu.names;
+  json["architecture"] = json_or_null(gpu.architecture);
+  json["chip"] = json_or_null(gpu.chip);
+  json["isa"] = json_or_null(gpu.isa);
+  json["memory_total_bytes"] = json_or_null(gpu.memory_total_bytes);
+  json["integrated"] = gpu.integrated;
+  json["uuid"] = json_or_null(gpu.uuid);
+  json["unique_id"] = json_or_null(gpu.unique_id);
+  json["numa_node"] = json_or_null(gpu.numa_node);
+  json["local_cpus"] = json_or_null(gpu.local_cpus);
+  json["driver"] = json_or_null(gpu.driver);
+  json["driver_version"] = json_or_null(gpu.driver_version);
+  json["device_nodes"] = gpu.device_nodes;
+  json["card_nodes"] = gpu.card_nodes;
+  json["shared_nodes"] = gpu.shared_nodes;
+  json["health"] = to_json(gpu.health);
+  json["usable"] = gpu.usable;
+  json["allotted"] = gpu.allotted;
+  json["busy_by"] = gpu.busy_by;
+  json["sources"] = gpu.sources;
+  return json;
+}
+
+Json to_json(const Inventory& inventory) {
+  Json json = Json::object();
+  json["schema"] = "gpuctl.discover/1";
+  json["gpus"] = to_array(inventory.gpus);
+  json["ignored"] = to_array(inventory.ignored);
+  json["problems"] = to_array(inventory.problems);
+  json["pci_function_count"] = inventory.pci_function_count;
+  return json;
+}
+
+}  // namespace gpuctl::gpu

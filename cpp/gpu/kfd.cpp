@@ -1,0 +1,134 @@
+#include "gpuctl/gpu/kfd.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <map>
+
+#include "gpuctl/base/host_paths.hpp"
+#include "gpuctl/base/parse.hpp"
+
+namespace gpuctl::gpu {
+namespace {
+
+constexpr std::uint64_t kHeapPublic = 1;   // HSA_HEAPTYPE_FRAME_BUFFER_PUBLIC
+constexpr std::uint64_t kHeapPrivate = 2;  // HSA_HEAPTYPE_FRAME_BUFFER_PRIVATE
+constexpr std::uint64_t kMaxTargetVersion = 999999;
+
+using Properties = std::map<std::string, std::uint64_t, std::less<>>;
+
+// "name value" lines; what is no number is left out (the files grow with each kernel).
+Properties parse_properties(std::string_view text) {
+  Properties properties;
+  for (const std::string_view line : split(text, '\n')) {
+    const std::size_t blank = line.find(' ');
+    if (blank == std::string_view::npos) continue;
+    const Result<std::uint64_t> value = parse_unsigned(trim(line.substr(blank + 1)), "property");
+    if (value) properties.emplace(line.substr(0, blank), *value);
+  }
+  return properties;
+}
+
+std::optional<std::uint64_t> find(const Properties& properties, const char* name) {
+  const auto found = properties.find(name);
+  if (found == properties.end()) return std::nullopt;
+  return found->second;
+}
+
+// location_id is bus << 8 | device << 3 | function; old kernels have no `domain`.
+PciAddress address_of(const Properties& properties) {
+  const std::uint64_t location = find(properties, "location_id").value_or(0);
+  return PciAddress{static_cast<std::uint32_t>(find(properties, "domain").value_or(0)),
+                    static_cast<std::uint8_t>(location >> 8 & 0xff), static_cast<std::uint8_t>(location >> 3 & 0x1f),
+                    static_cast<std::uint8_t>(location & 7)};
+}
+
+// As amdgpu prints it: 16 digits.
+std::optional<std::string> unique_id_of(const Properties& properties) {
+  const std::uint64_t id = find(properties, "unique_id").value_or(0);
+  if (id == 0) return std::nullopt;
+  std::array<char, 24> text{};
+  std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(id));
+  return std::string(text.data());
+}
+
+std::optional<std::uint64_t> frame_buffer_of_bank(const HostFs& fs, const std::string& path, ProblemSink& problems) {
+  const Result<std::optional<std::string>> text = fs.read_file_if_present(path + "/properties");
+  if (!text) problems.add(text.error());
+  if (!text || !*text) return std::nullopt;
+  const Properties bank = parse_properties(**text);
+  const std::uint64_t heap = find(bank, "heap_type").value_or(0);
+  return heap == kHeapPublic || heap == kHeapPrivate ? find(bank, "size_in_bytes") : std::nullopt;
+}
+
+// local_mem_size is 0 on new kernels; the banks are the truth, and where neither tells, it is unknown.
+std::optional<std::uint64_t> memory_of(const HostFs& fs, const std::string& path, const Properties& properties,
+                                       ProblemSink& problems) {
+  std::uint64_t total = 0;
+  const Result<std::optional<Dir>> banks = fs.open_dir_if_present(path + "/mem_banks");
+  if (banks && *banks) {
+    for (const std::string& bank : (*banks)->names().value_or(std::vector<std::string>())) {
+      total += frame_buffer_of_bank(fs, path + "/mem_banks/" + bank, problems).value_or(0);
+    }
+  }
+  if (total == 0) total = find(properties, "local_mem_size").value_or(0);
+  if (total == 0) return std::nullopt;
+  return total;
+}
+
+std::optional<KfdNode> read_node(const HostFs& fs, unsigned number, const std::string& path, ProblemSink& problems) {
+  const Result<std::optional<std::string>> text = fs.read_file_if_present(path + "/properties");
+  if (!text && text.error().code != ErrorCode::permission) problems.add(text.error());
+  if (!text || !*text) return std::nullopt;
+  const Properties properties = parse_properties(**text);
+  if (find(properties, "simd_count").value_or(0) == 0) return std::nullopt;  // a CPU node
+  KfdNode node;
+  node.number = number;
+  node.address = address_of(properties);
+  node.device = static_cast<std::uint16_t>(find(properties, "device_id").value_or(0));
+  node.isa = isa_of_target_version(find(properties, "gfx_target_version").value_or(0));
+  node.unique_id = unique_id_of(properties);
+  node.memory_bytes = memory_of(fs, path, properties, problems);
+  const std::optional<std::uint64_t> minor = find(properties, "drm_render_minor");
+  if (minor && *minor > 0) node.render_minor = static_cast<unsigned>(*minor);
+  return node;
+}
+
+}  // namespace
+
+std::vector<const KfdNode*> KfdTopology::nodes_of(const PciAddress& address) const {
+  std::vector<const KfdNode*> found;
+  for (const KfdNode& node : nodes) {
+    if (node.address.same_slot(address)) found.push_back(&node);
+  }
+  return found;
+}
+
+KfdTopology read_kfd(const HostFs& fs, ProblemSink& problems) {
+  KfdTopology topology;
+  const Result<std::optional<Dir>> dir = fs.open_dir_if_present(host_paths::kKfdTopology);
+  if (!dir) problems.add(dir.error());
+  if (!dir || !*dir) return topology;
+  topology.present = true;
+  const Result<std::vector<std::string>> names = (*dir)->names();
+  if (!names) problems.add(names.error());
+  for (const std::string& name : names.value_or(std::vector<std::string>())) {
+    const Result<std::uint64_t> number = parse_unsigned(name, "KFD node", 10, 0xffff);
+    if (!number) continue;
+    const std::string path = std::string(host_paths::kKfdTopology) + "/" + name;
+    if (auto node = read_node(fs, static_cast<unsigned>(*number), path, problems)) topology.nodes.push_back(*node);
+  }
+  std::sort(topology.nodes.begin(), topology.nodes.end(),
+            [](const KfdNode& a, const KfdNode& b) { return a.number < b.number; });
+  return topology;
+}
+
+std::optional<std::string> isa_of_target_version(std::uint64_t version) {
+  if (version == 0 || version > kMaxTargetVersion) return std::nullopt;
+  std::array<char, 24> text{};
+  std::snprintf(text.data(), text.size(), "gfx%u%u%x", static_cast<unsigned>(version / 10000),
+                static_cast<unsigned>(version / 100 % 100), static_cast<unsigned>(version % 100));
+  return std::string(text.data());
+}
+
+}  // namespace gpuctl::gpu

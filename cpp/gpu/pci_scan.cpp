@@ -1,0 +1,95 @@
+// All PCI functions of a node, one file each where the kernel has `uevent`.
+#include <algorithm>
+
+#include "gpuctl/base/host_paths.hpp"
+#include "gpuctl/gpu/classify.hpp"
+#include "gpuctl/gpu/pci.hpp"
+
+namespace gpuctl::gpu {
+namespace {
+
+constexpr std::size_t kMaxUeventBytes = 4096;  // one page, as every sysfs attribute
+
+PciFunction make_function(const PciAddress& address, const PciIdentity& identity) {
+  return PciFunction{address,          *identity.class_code, *identity.vendor,
+                     *identity.device, identity.subsystem,   identity.driver};
+}
+
+// One open, no directory handle: 400 functions are 400 of these. Anything odd is left to the careful way.
+std::optional<PciFunction> read_quickly(const HostFs& fs, const std::string& path, const PciAddress& address) {
+  const Result<std::string> uevent = fs.read_file(path + "/uevent", kMaxUeventBytes);
+  if (!uevent) return std::nullopt;
+  const PciIdentity identity = parse_uevent(*uevent);
+  if (!identity.is_complete()) return std::nullopt;
+  if (is_gpu_class(*identity.class_code) && is_gpu_vendor(*identity.vendor)) return std::nullopt;
+  return make_function(address, identity);
+}
+
+std::string missing_parts(const PciIdentity& known) {
+  std::string missing;
+  const auto note = [&](bool present, const char* name) {
+    if (!present) missing += (missing.empty() ? "`" : ", `") + std::string(name) + "`";
+  };
+  note(known.class_code.has_value(), "class");
+  note(known.vendor.has_value(), "vendor");
+  note(known.device.has_value(), "device");
+  return missing;
+}
+
+void read_carefully(const HostFs& fs, const std::string& path, const PciAddress& address, PciScan& scan) {
+  ProblemSink problems(scan.problems, address.text());
+  const Result<std::optional<Dir>> dir = fs.open_dir_if_present(path);
+  if (!dir) {
+    problems.add(dir.error());
+    scan.broken.push_back({address, {}, true, "its directory cannot be opened"});
+    return;
+  }
+  if (!*dir) {
+    scan.broken.push_back({address, {}, false, "its directory is gone"});
+    return;
+  }
+  const PciIdentity identity = read_pci_identity(**dir, problems);
+  if (identity.is_complete()) {
+    scan.functions.push_back(make_function(address, identity));
+    return;
+  }
+  const bool unreadable = problems.count() > 0;
+  scan.broken.push_back({address, identity, unreadable,
+                         missing_parts(identity) + (unreadable ? " cannot be read" : " missing")});
+}
+
+void scan_entry(const HostFs& fs, const std::string& name, PciScan& scan) {
+  const std::string path = std::string(host_paths::kPciDevices) + "/" + name;
+  const Result<PciAddress> address = PciAddress::parse(name);
+  if (!address) {
+    Error error = address.error();
+    error.path = fs.where(path);
+    ProblemSink(scan.problems).add(std::move(error));
+    return;
+  }
+  if (std::optional<PciFunction> function = read_quickly(fs, path, *address)) {
+    scan.functions.push_back(std::move(*function));
+    return;
+  }
+  read_carefully(fs, path, *address, scan);
+}
+
+}  // namespace
+
+Result<PciScan> scan_pci(const HostFs& fs) {
+  PciScan scan;
+  const Result<std::optional<Dir>> dir = fs.open_dir_if_present(host_paths::kPciDevices);
+  if (!dir) return fail(dir.error());
+  if (!*dir) return scan;
+  scan.bus_present = true;
+  const Result<std::vector<std::string>> names = (*dir)->names();
+  if (!names) return fail(names.error());
+  scan.functions.reserve(names->size());
+  for (const std::string& name : *names) scan_entry(fs, name, scan);
+  const auto by_address = [](const auto& a, const auto& b) { return a.address < b.address; };
+  std::sort(scan.functions.begin(), scan.functions.end(), by_address);
+  std::sort(scan.broken.begin(), scan.broken.end(), by_address);
+  return scan;
+}
+
+}  // namespace gpuctl::gpu

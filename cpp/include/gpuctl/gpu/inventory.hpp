@@ -1,0 +1,47 @@
+// Inventory: all GPUs of the node, all vendors at once, and what was left out and why.
+//
+// Sources are separate readers (PCI, DRM, /proc/driver/nvidia, KFD), joined by PCI address in one place. A device
+// that is broken is in the answer with its health; a file that could not be read is a problem beside the answer.
+//
+//   Result<Inventory> inventory = discover(fs, {});
+//   for (const Gpu& gpu : inventory->gpus) …
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gpuctl/base/host_fs.hpp"
+#include "gpuctl/gpu/catalogue.hpp"
+#include "gpuctl/gpu/classify.hpp"
+#include "gpuctl/gpu/gpu.hpp"
+#include "gpuctl/gpu/problem.hpp"
+
+namespace gpuctl::gpu {
+
+// A PCI function that looks like a GPU, or belongs to a GPU vendor, and is none.
+struct IgnoredDevice {
+  PciAddress pci_address;
+  std::optional<std::string> vendor_id;
+  std::optional<std::string> device_id;
+  std::optional<std::string> class_id;
+  IgnoreReason reason;
+};
+
+struct Inventory {
+  std::vector<Gpu> gpus;               // sorted by (pci_address, id); a card without address comes last
+  std::vector<IgnoredDevice> ignored;  // sorted by address
+  std::vector<Problem> problems;
+  std::size_t pci_function_count = 0;  // all that were seen, of whatever kind
+};
+
+struct DiscoverOptions {
+  // Where the system's pci.ids may be; empty: only the names compiled in.
+  std::vector<std::string> pci_ids_files = system_pci_ids_files();
+};
+
+// ErrorCode::unavailable when there is no sysfs below the root, so that nothing can be said.
+Result<Inventory> discover(const HostFs& fs, const DiscoverOptions& options);
+
+}  // namespace gpuctl::gpu

@@ -1,0 +1,42 @@
+// The KFD topology (/sys/class/kfd/kfd/topology/nodes): AMD's compute driver, and which GPUs it can use.
+//
+// One node is one CPU socket or one compute partition. In CPX mode one card is several nodes, whose location_id has
+// function numbers that are no PCI functions: facts of a card are those of its nodes together.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gpuctl/base/host_fs.hpp"
+#include "gpuctl/gpu/pci_address.hpp"
+#include "gpuctl/gpu/problem.hpp"
+
+namespace gpuctl::gpu {
+
+struct KfdNode {
+  unsigned number = 0;
+  PciAddress address;
+  std::uint16_t device = 0;
+  std::optional<std::string> isa;        // by gfx_target_version; absent on old kernels
+  std::optional<std::string> unique_id;  // hexadecimal, as in the PCI function's file
+  std::optional<std::uint64_t> memory_bytes;
+  std::optional<unsigned> render_minor;
+};
+
+struct KfdTopology {
+  bool present = false;         // KFD is loaded (or was recorded)
+  std::vector<KfdNode> nodes;   // GPU nodes only, by number
+
+  // Nodes of the card in this slot, whatever their function.
+  std::vector<const KfdNode*> nodes_of(const PciAddress& address) const;
+};
+
+// Nodes that the device cgroup hides (EPERM) are left out: they are none of this slot's.
+KfdTopology read_kfd(const HostFs& fs, ProblemSink& problems);
+
+// 90010 -> "gfx90a": major * 10000 + minor * 100 + stepping, the stepping printed in hexadecimal.
+std::optional<std::string> isa_of_target_version(std::uint64_t version);
+
+}  // namespace gpuctl::gpu
