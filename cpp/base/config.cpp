@@ -198,6 +198,8 @@ const std::vector<ConfigKey>& config_keys() {
        Order::smaller_is_stronger, "60s", nullptr, "time between TERM and KILL, at most 600 s"},
       {"outer_grace", "GPUCTL_OUTER_GRACE", "outer-grace", Kind::duration, Order::smaller_is_stronger, "25s", nullptr,
        "time between TERM and KILL when the batch system ends us, below its own limit"},
+      {"pci_ids", "GPUCTL_PCI_IDS", "pci-ids", Kind::text, Order::fixed, nullptr, nullptr,
+       "the system's file of PCI names, used where it is newer than the names compiled in; `none` for never"},
   };
   return keys;
 }
