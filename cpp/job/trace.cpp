@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/json.hpp"
 
 namespace gpuctl::job {
@@ -10,12 +11,20 @@ namespace {
 
 constexpr std::size_t kMaxLines = 1000;
 
+// A pipe that nobody empties must not stop the job's controller. The flag belongs to the open file, which the caller
+// may share with others: so the file is opened again where that works (not for sockets).
+Fd non_blocking(Fd events) {
+  if (!events) return events;
+  const std::string path = std::string(host_paths::kLiveSelfFd) + "/" + std::to_string(events.get());
+  Fd own(::open(path.c_str(), O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  if (own) return own;
+  ::fcntl(events.get(), F_SETFL, ::fcntl(events.get(), F_GETFL) | O_NONBLOCK);
+  return events;
+}
+
 }  // namespace
 
-Trace::Trace(LogSink* sink, Fd events) : sink_(sink), events_(std::move(events)) {
-  // A pipe that nobody empties must not stop the job's controller.
-  if (events_) ::fcntl(events_.get(), F_SETFL, ::fcntl(events_.get(), F_GETFL) | O_NONBLOCK);
-}
+Trace::Trace(LogSink* sink, Fd events) : sink_(sink), events_(non_blocking(std::move(events))) {}
 
 void Trace::line(LogLevel level, std::string_view text) {
   const Usec now = realtime_usec();

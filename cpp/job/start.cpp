@@ -1,0 +1,239 @@
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "gpuctl/base/json.hpp"
+#include "gpuctl/job/finish.hpp"
+#include "gpuctl/proc/identity.hpp"
+#include "report_file.hpp"
+#include "run.hpp"
+
+namespace gpuctl::job {
+namespace {
+
+// 128 random bits, hexadecimal: what makes this run of the job unique.
+std::string make_nonce() {
+  std::array<unsigned char, 16> bytes{};
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return {};
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::string text;
+  for (const unsigned char byte : bytes) text += {kHex[byte >> 4], kHex[byte & 15]};
+  return text;
+}
+
+const char* name_of(FenceDemand demand) {
+  switch (demand) {
+    case FenceDemand::advisory: return "advisory";
+    case FenceDemand::best: return "best";
+    case FenceDemand::strict: return "strict";
+  }
+  return "best";
+}
+
+void set_environment(std::vector<std::string>& environment, const std::string& entry) {
+  const std::string prefix = entry.substr(0, entry.find('=') + 1);
+  const auto same = [&](const std::string& each) { return each.compare(0, prefix.size(), prefix) == 0; };
+  environment.erase(std::remove_if(environment.begin(), environment.end(), same), environment.end());
+  environment.push_back(entry);
+}
+
+bool has_variable(const std::vector<std::string>& environment, const std::string& name) {
+  return std::any_of(environment.begin(), environment.end(),
+                     [&](const std::string& each) { return each.compare(0, name.size() + 1, name + "=") == 0; });
+}
+
+bool fill_identity(Run& run) {
+  Report& report = run.report;
+  report.nonce = make_nonce();
+  report.id = run.spec.id ? *run.spec.id : "run-" + report.nonce.substr(0, 12);
+  report.resubmission = run.spec.resubmission;
+  report.command = run.spec.argv;
+  report.gpus_json = run.spec.gpus_json;
+  report.batch = run.spec.batch;
+  report.fence.demanded = name_of(run.spec.fence_demand);
+  report.hostname = hostname();
+  if (report.nonce.empty()) return never_started(run, "KILLED", "the kernel gives no random numbers");
+
+  const Result<proc::Identity> self = proc::identify(run.fs, ::getpid());
+  if (!self) return never_started(run, "KILLED", "cannot tell who we are: " + self.error().message());
+  report.boot_id = self->boot_id;
+  if (Result<cgroup::Home> home = cgroup::read_home(run.fs)) report.cgroup = std::move(*home);
+  run.signaller = std::make_unique<kill::Signaller>(run.fs, self->start_ticks);
+
+  run.record.id = report.id;
+  run.record.resubmission = report.resubmission;
+  run.record.nonce = report.nonce;
+  run.record.argv = run.spec.argv;
+  run.record.supervisor = *self;
+  run.record.report_path = run.spec.report_path;
+  return true;
+}
+
+// Takes the job's name. A dead job of the same name is finished first; a living one keeps it.
+Result<JobDir> claim_name(Run& run) {
+  Result<JobDir> claimed = run.state->claim(run.report.id, run.report.resubmission);
+  if (claimed || claimed.error().code != ErrorCode::busy) return claimed;
+  Result<JobDir> earlier = run.state->open_job(run.report.id + "." + std::to_string(run.report.resubmission));
+  if (!earlier) return earlier;
+  if (!earlier->is_ours()) {
+    return fail(ErrorCode::busy, earlier->path, "a job of this id is running: choose another id or --resubmission");
+  }
+  if (!finish_job(run.fs, *earlier, 0).gone) {
+    return fail(ErrorCode::busy, earlier->path, "processes of an earlier job of this id cannot be ended");
+  }
+  if (Result<void> removed = run.state->remove(std::move(*earlier)); !removed) return fail(removed.error());
+  return run.state->claim(run.report.id, run.report.resubmission);
+}
+
+bool open_state(Run& run) {
+  Result<StateDir> state = StateDir::open(run.spec.state_dir);
+  if (!state) return never_started(run, "SANDBOX_CREATE", state.error().message());
+  run.state = std::move(*state);
+  for (const std::string& words : finish_dead_jobs(run.fs, *run.state)) run.trace.line(LogLevel::info, words);
+
+  Result<JobDir> claimed = claim_name(run);
+  if (!claimed) return never_started(run, "SANDBOX_CREATE", claimed.error().message());
+  run.directory = std::move(*claimed);
+  const int dir_fd = run.directory->dir.get();
+  if (Result<void> written = write(dir_fd, run.record); !written) {
+    return never_started(run, "SANDBOX_CREATE", "cannot record the job: " + written.error().message());
+  }
+  if (Result<Fd> trace = open_at(dir_fd, kTraceFile, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600)) {
+    run.trace.keep_in(std::move(*trace));
+  }
+  if (Result<ControlServer> control = ControlServer::listen(dir_fd)) {
+    run.control = std::move(*control);
+  } else {
+    run.report.problems.push_back("no control socket: " + control.error().message());
+  }
+  return true;
+}
+
+bool fence_is_enough(Run& run) {
+  if (run.spec.fence_demand != FenceDemand::strict) return true;
+  return never_started(run, "FENCE",
+                       "the site demands `strict`, a device fence that the kernel enforces, and this gpuctl has none");
+}
+
+bool make_sandbox(Run& run) {
+  if (!run.spec.workdir_parent) return true;
+  Result<Workdir> workdir = make_workdir(*run.spec.workdir_parent, run.report.id);
+  if (!workdir) return never_started(run, "SANDBOX_CREATE", workdir.error().message());
+  run.workdir = std::move(*workdir);
+  run.report.workdir = run.workdir->path();
+  run.record.workdir_parent = run.workdir->parent;
+  run.record.workdir_name = run.workdir->name;
+  run.record.workdir_id = run.workdir->id;
+  if (Result<void> written = write(run.directory->dir.get(), run.record); !written) {
+    return never_started(run, "SANDBOX_CREATE", "cannot record the work directory: " + written.error().message());
+  }
+  run.trace.line(LogLevel::trace, "work directory " + run.workdir->path());
+  if (Result<void> brought = bring_inputs(*run.workdir, run.spec.inputs); !brought) {
+    return never_started(run, "INPUT_FILES", brought.error().message());
+  }
+  return true;
+}
+
+void mark_environment(Run& run) {
+  std::vector<std::string>& environment = run.spec.environment;
+  set_environment(environment, mark_of(run.report.nonce));
+  if (run.spec.id || !has_variable(environment, "ALIEN_PROC_ID")) {
+    set_environment(environment, "ALIEN_PROC_ID=" + run.report.id);
+  }
+  if (run.workdir) set_environment(environment, "GPUCTL_WORKDIR=" + run.workdir->path());
+}
+
+Result<Fd> open_capture(Run& run, const char* name) {
+  return open_at(run.workdir->fd.get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+}
+
+Result<void> record_payload(Run& run) {
+  const fence::Child& child = *run.child;
+  PayloadRecord payload;
+  payload.fence = name_of(child.fence);
+  const Result<proc::Identity> init = proc::identify(run.fs, child.pid);
+  if (!init) return fail(init.error());
+  const Result<proc::Identity> process = proc::identify(run.fs, child.payload);
+  if (!process) return fail(process.error());
+  payload.init = *init;
+  payload.payload = *process;
+  if (child.fence == fence::ProcessFence::pid_namespace) {
+    const Result<std::uint64_t> pid_namespace = proc::read_namespace(run.fs, child.payload, "pid");
+    if (pid_namespace) payload.pid_namespace = *pid_namespace;
+  }
+  if (run.report.cgroup) payload.cgroup_path = run.report.cgroup->path;
+  payload.ttl_deadline = run.ttl_deadline;
+  return write(run.directory->dir.get(), payload);
+}
+
+bool launch(Run& run) {
+  mark_environment(run);
+  Result<Fd> out = Fd();
+  Result<Fd> err = Fd();
+  if (run.spec.capture_output && run.workdir) {
+    out = open_capture(run, "stdout");
+    err = open_capture(run, "stderr");
+    if (!out || !err) return never_started(run, "SANDBOX_CREATE", (!out ? out : err).error().message());
+  }
+  fence::SpawnRequest request;
+  request.argv = run.spec.argv;
+  request.environment = run.spec.environment;
+  request.directory_fd = run.workdir ? run.workdir->fd.get() : -1;
+  request.stdout_fd = out->get();
+  request.stderr_fd = err->get();
+  request.signal_mask = run.signal_mask;
+  request.strongest = run.spec.strongest_fence;
+  Result<fence::Child> child = fence::spawn(request);
+  if (!child) return never_started(run, "FENCE", child.error().message());
+  // From here on nobody of our own uid may trace us or read our memory; before, our child had to write its id maps.
+  ::prctl(PR_SET_DUMPABLE, 0);
+  run.child = std::move(*child);
+  run.report.fence.process = name_of(run.child->fence);
+  run.report.fence.notes = run.child->notes;
+  if (run.spec.ttl) run.ttl_deadline = monotonic_usec() + *run.spec.ttl;
+  if (Result<void> recorded = record_payload(run); !recorded) {
+    return never_started(run, "SANDBOX_CREATE", "cannot record the payload: " + recorded.error().message());
+  }
+  return true;
+}
+
+void say_fence(Run& run) {
+  for (const std::string& note : run.report.fence.notes) run.trace.line(LogLevel::warning, "fence: " + note);
+  if (run.child->fence == fence::ProcessFence::session) {
+    run.trace.line(LogLevel::warning,
+                   "the payload has a session of its own only: a `kill -9 -1` of it would reach this user's processes");
+  }
+}
+
+}  // namespace
+
+bool never_started(Run& run, const char* kill_reason_name, const std::string& detail, int exit_code) {
+  run.report.state = State::never_started;
+  run.report.kill_reason = &kill_reason(kill_reason_name);
+  run.report.kill_detail = detail;
+  run.report.exit_code = exit_code;
+  run.trace.line(LogLevel::error, detail);
+  run.trace.event("verdict", {{"kill_reason", kill_reason_name}, {"detail", detail}});
+  return false;
+}
+
+bool start(Run& run) {
+  run.trace.mark("accepted");
+  if (!fill_identity(run) || !fence_is_enough(run) || !open_state(run) || !make_sandbox(run) || !launch(run)) return false;
+  say_fence(run);
+  run.started_monotonic = monotonic_usec();
+  run.report.started_at = realtime_usec();
+  if (Result<void> released = fence::release(*run.child); !released) {
+    return never_started(run, "KILLED", released.error().message());
+  }
+  return true;
+}
+
+}  // namespace gpuctl::job

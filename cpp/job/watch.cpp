@@ -1,0 +1,256 @@
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "gpuctl/base/json.hpp"
+#include "gpuctl/proc/walk.hpp"
+#include "run.hpp"
+
+namespace gpuctl::job {
+namespace {
+
+constexpr Usec kSampleEvery = 10 * kUsecPerSec;
+constexpr Usec kLeftoverGrace = 5 * kUsecPerSec;  // for what the payload leaves running when it ends
+
+class Watch {
+ public:
+  Watch(Run& run, Fd signals) : run_(run), signals_(std::move(signals)) {}
+
+  void loop() {
+    while (!run_.all_reaped && run_.ending.stage() != Ending::Stage::given_up) {
+      const Usec now = monotonic_usec();
+      check_ttl(now);
+      act(now);
+      wait_for_news(now);
+      read_exec_error();
+      read_channel();
+      read_signals();
+      read_control();
+      reap();
+    }
+  }
+
+ private:
+  // ---- what happened ----
+
+  void wait_for_news(Usec now) {
+    std::vector<pollfd> waiting{{signals_.get(), POLLIN, 0}};
+    if (!payload_ended_) waiting.push_back({run_.child->channel.get(), POLLIN, 0});
+    if (!exec_known_) waiting.push_back({run_.child->exec_error.get(), POLLIN, 0});
+    if (run_.control) {
+      for (const int fd : run_.control->descriptors()) waiting.push_back({fd, POLLIN, 0});
+    }
+    ::poll(waiting.data(), waiting.size(), timeout_ms(now));
+  }
+
+  int timeout_ms(Usec now) const {
+    Usec next = next_sample_;
+    if (run_.ttl_deadline && !run_.ending.has_begun()) next = std::min(next, *run_.ttl_deadline);
+    if (const std::optional<Usec> look = run_.ending.next_look(now)) next = std::min(next, *look);
+    return static_cast<int>(std::clamp<Usec>((next - now + 999) / 1000, 0, 60'000));
+  }
+
+  void read_exec_error() {
+    pollfd ready{run_.child->exec_error.get(), POLLIN, 0};
+    if (exec_known_ || ::poll(&ready, 1, 0) <= 0) return;
+    exec_known_ = true;
+    run_.exec_errno = fence::exec_errno(*run_.child);
+    if (run_.exec_errno) return;
+    run_.report.state = State::done;
+    run_.trace.mark("started");
+    run_.trace.line(LogLevel::trace, "payload started, pid " + std::to_string(run_.child->payload) + " (" +
+                                         fence::name_of(run_.child->fence) + ")");
+    run_.trace.event("start", {{"pid", run_.child->payload}, {"fence", fence::name_of(run_.child->fence)}});
+  }
+
+  void read_channel() {
+    if (payload_ended_ || run_.child->fence != fence::ProcessFence::pid_namespace) return;
+    if (const std::optional<int> status = fence::payload_status(*run_.child)) payload_ended(*status);
+  }
+
+  void payload_ended(int status) {
+    payload_ended_ = true;
+    run_.report.wait_status = status;
+    run_.trace.mark("payload ended");
+    const Usec grace = std::min(run_.spec.forced_kill_timeout, kLeftoverGrace);
+    if (!run_.ending.has_begun()) run_.ending.begin(nullptr, "", SIGTERM, grace, monotonic_usec());
+  }
+
+  void read_signals() {
+    signalfd_siginfo info{};
+    while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+      const int number = static_cast<int>(info.ssi_signo);
+      if (number == SIGCHLD || number == SIGPIPE) continue;
+      if (number == SIGUSR1 || number == SIGUSR2) {
+        pass_on(number);
+      } else {
+        end_from_outside(number, static_cast<pid_t>(info.ssi_pid));
+      }
+    }
+  }
+
+  // A batch system's warning belongs to the payload itself, not to all of its processes.
+  void pass_on(int number) {
+    if (const Result<proc::Stat> payload = proc::read_stat(run_.fs, run_.child->payload)) {
+      run_.signaller->send(*payload, number);
+    }
+  }
+
+  void end_from_outside(int number, pid_t sender) {
+    if (number == SIGINT && run_.ending.has_begun()) return run_.ending.hurry(monotonic_usec());
+    const std::string name = number == SIGINT ? "SIGINT" : "SIG" + std::string(sigabbrev(number));
+    const Usec grace = std::min(run_.spec.forced_kill_timeout, run_.spec.outer_grace);
+    begin_ending("KILLED", name + " from " + (sender > 0 ? "pid " + std::to_string(sender) : "the terminal"),
+                 number == SIGINT ? SIGINT : SIGTERM, grace);
+  }
+
+  static const char* sigabbrev(int number) {
+    return number == SIGHUP ? "HUP" : number == SIGQUIT ? "QUIT" : "TERM";
+  }
+
+  void read_control() {
+    if (!run_.control) return;
+    for (const ControlRequest& request : run_.control->receive()) {
+      if (request.kind == ControlRequest::Kind::status) {
+        run_.control->answer(request.client, status_json());
+        continue;
+      }
+      run_.waiting_clients.push_back(request.client);
+      const Usec grace = std::min(request.grace.value_or(run_.spec.forced_kill_timeout), 600 * kUsecPerSec);
+      begin_ending("KILLED", "asked for by " + (request.by.empty() ? "the job's owner" : request.by), SIGTERM, grace);
+    }
+  }
+
+  Json status_json() {
+    const char* stages[] = {"running", "asked_to_end", "being_killed", "given_up"};
+    return {{"id", run_.report.id},
+            {"resubmission", run_.report.resubmission},
+            {"stage", stages[static_cast<int>(run_.ending.stage())]},
+            {"pid", run_.child->payload},
+            {"processes", members(false).size()},
+            {"wall_usec", monotonic_usec() - run_.started_monotonic}};
+  }
+
+  void reap() {
+    while (true) {
+      int status = 0;
+      rusage usage{};
+      const pid_t pid = ::wait4(-1, &status, WNOHANG | __WALL, &usage);
+      if (pid == 0 || (pid < 0 && errno == EINTR)) return;
+      if (pid < 0) {  // ECHILD: we are a subreaper, so nothing of the payload is left
+        run_.all_reaped = true;
+        return;
+      }
+      account(usage);
+      if (pid != run_.child->pid) continue;
+      if (run_.child->fence == fence::ProcessFence::session) {
+        payload_ended(status);
+      } else {
+        read_channel();
+        // Init itself was ended (KILL, or out of memory): with it all of the payload.
+        if (!payload_ended_) payload_ended(SIGKILL);
+      }
+    }
+  }
+
+  void account(const rusage& usage) {
+    Usage& total = run_.report.usage;
+    const auto usec = [](const timeval& time) { return static_cast<Usec>(time.tv_sec) * kUsecPerSec + time.tv_usec; };
+    total.cpu_user_usec = total.cpu_user_usec.value_or(0) + usec(usage.ru_utime);
+    total.cpu_system_usec = total.cpu_system_usec.value_or(0) + usec(usage.ru_stime);
+    note_peak(static_cast<std::uint64_t>(usage.ru_maxrss) * 1024, "largest_process");
+  }
+
+  void note_peak(std::uint64_t bytes, const char* source) {
+    Usage& usage = run_.report.usage;
+    if (usage.memory_peak_bytes && *usage.memory_peak_bytes >= bytes) return;
+    usage.memory_peak_bytes = bytes;
+    usage.memory_source = source;
+  }
+
+  // ---- what to do about it ----
+
+  void check_ttl(Usec now) {
+    if (!run_.ttl_deadline || now < *run_.ttl_deadline || run_.ending.has_begun()) return;
+    begin_ending("TTL", "its time to live of " + format_duration(*run_.spec.ttl) + " is over", SIGTERM,
+                 run_.spec.forced_kill_timeout);
+  }
+
+  void begin_ending(const char* reason, const std::string& detail, int signal, Usec grace) {
+    const bool first = run_.ending.reason() == nullptr;
+    const Usec now = monotonic_usec();
+    run_.ending.begin(&kill_reason(reason), detail, signal, grace, now);
+    if (!first) return;
+    run_.trace.mark("asked to end");
+    run_.trace.line(LogLevel::trace, std::string("ending the payload: ") + reason + ", " + detail + "; KILL in " +
+                                         format_duration(run_.ending.deadline() - now));
+    run_.trace.event("verdict", {{"kill_reason", reason}, {"detail", detail}});
+    const KillRecord record{reason, detail, run_.ending.deadline()};
+    if (Result<void> written = write(run_.directory->dir.get(), record); !written) {
+      run_.report.problems.push_back(written.error().message());
+    }
+  }
+
+  void act(Usec now) {
+    if (now >= next_sample_) sample(now);
+    const Ending::Stage before = run_.ending.stage();
+    run_.ending.advance(now);
+    const std::optional<Usec> look = run_.ending.next_look(now);
+    if (!look || now < *look) return;
+    if (run_.ending.stage() == Ending::Stage::asked) {
+      kill::ask_to_end(*run_.signaller, members(false), run_.ending.signal_due(now));
+    } else {
+      if (before == Ending::Stage::asked) say_forced();
+      kill::kill_now(*run_.signaller, members(true));
+    }
+    run_.ending.count_round(now);
+  }
+
+  void say_forced() {
+    run_.trace.mark("KILL");
+    run_.trace.line(LogLevel::warning, "still " + std::to_string(members(false).size()) + " processes: KILL");
+  }
+
+  // The payload's processes, parents first. Init ends by KILL only, and takes all others along.
+  std::vector<proc::Stat> members(bool with_init) const {
+    std::vector<proc::Stat> all = proc::descendants(run_.fs, ::getpid());
+    if (!with_init && run_.child->fence == fence::ProcessFence::pid_namespace) {
+      const auto is_init = [&](const proc::Stat& each) { return each.pid == run_.child->pid; };
+      all.erase(std::remove_if(all.begin(), all.end(), is_init), all.end());
+    }
+    return all;
+  }
+
+  void sample(Usec now) {
+    next_sample_ = now + kSampleEvery;
+    if (payload_ended_) return;
+    const auto page_bytes = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    std::uint64_t rss_bytes = 0;
+    const std::vector<proc::Stat> all = members(false);
+    for (const proc::Stat& each : all) rss_bytes += each.rss_pages * page_bytes;
+    note_peak(rss_bytes, "process_tree");
+    run_.trace.event("sample", {{"processes", all.size()}, {"rss_bytes", rss_bytes}});
+  }
+
+  Run& run_;
+  Fd signals_;
+  Usec next_sample_ = monotonic_usec() + kSampleEvery;
+  bool exec_known_ = false;
+  bool payload_ended_ = false;
+};
+
+}  // namespace
+
+void watch(Run& run) {
+  Fd signals(::signalfd(-1, &run.handled_signals, SFD_CLOEXEC | SFD_NONBLOCK));
+  Watch(run, std::move(signals)).loop();
+}
+
+}  // namespace gpuctl::job
