@@ -1,8 +1,9 @@
 # nlohmann-json: the system's package, else the headers of PyPI's `nlohmann-json` (what build isolation has).
 find_package(nlohmann_json 3.7 QUIET)
 if(NOT nlohmann_json_FOUND)
-  find_package(Python3 QUIET COMPONENTS Interpreter)
-  if(Python3_Interpreter_FOUND)
+  # no find_package(Python3) here: what it finds without headers would be what pybind11 builds with
+  find_program(Python3_EXECUTABLE python3)
+  if(Python3_EXECUTABLE)
     execute_process(
       COMMAND ${Python3_EXECUTABLE} -c
         "import nlohmann_json, os; print(os.path.join(os.path.dirname(nlohmann_json.__file__), 'include'))"

@@ -1,0 +1,127 @@
+"""What ./dev says: its verbs, its help, its refusals. What it does is proved by tests/fresh."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def dev(repository: Path):
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(repository / "dev"), *arguments],
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def verbs(repository: Path) -> list[str]:
+    return sorted(file.stem for file in (repository / "tools" / "dev" / "verbs").glob("*.sh"))
+
+
+def test_alone_it_lists_each_verb_on_one_line(dev, verbs: list[str]) -> None:
+    done = dev()
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()[1:]
+    assert [line.split()[0] for line in lines] == verbs
+    assert {"run", "test", "bench", "lint", "dist"} <= set(verbs)
+    assert all(len(line.split()) > 3 for line in lines)
+
+
+def test_each_verb_has_help(dev, verbs: list[str]) -> None:
+    for verb in verbs:
+        done = dev(verb, "--help")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"./dev {verb}" in done.stdout
+
+
+@pytest.mark.parametrize("verb", ["tset", "../dev", "-x", "verbs/run"])
+def test_an_unknown_verb_is_refused_with_the_list(dev, verb: str) -> None:
+    done = dev(verb)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"unknown verb `{verb}`" in done.stderr
+    assert "  test " in done.stderr
+
+
+def test_an_unknown_check_is_refused(dev) -> None:
+    done = dev("lint", "rufff")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "unknown check `rufff`" in done.stderr
+
+
+def shell(repository: Path, code: str, user: list[str]) -> subprocess.CompletedProcess[str]:
+    lines = ["set -euo pipefail", f"root={repository}", 'source "$root/tools/dev/common.sh"']
+    lines += ['source "$root/tools/dev/packages.sh"', code]
+    return subprocess.run(
+        [*user, "bash", "-c", "\n".join(lines)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("manager", "packages"), [("apt-get", "g++ doctest-dev"), ("dnf", "gcc-c++ doctest-devel")]
+)
+def test_without_root_the_line_to_type_is_printed(
+    repository: Path, tmp_path: Path, manager: str, packages: str
+) -> None:
+    """A PATH with one package manager alone; nobody, where the tests run as root."""
+    tmp_path.chmod(0o755)
+    for name in (manager, "xargs", "cut", "grep", "bash"):
+        (tmp_path / name).symlink_to(f"/usr/bin/{name}" if name != manager else "/bin/true")
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    code = f"PATH={tmp_path}; is_el8() {{ false; }}; install_packages compiler doctest"
+    done = shell(repository, code, user if os.geteuid() == 0 else [])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{manager} install -y" in done.stderr
+    assert packages.split()[0] in done.stderr
+    assert packages.split()[1] in done.stderr
+
+
+def test_a_failing_step_shows_its_log_and_its_status(repository: Path, tmp_path: Path) -> None:
+    code = f"log_dir={tmp_path}; step probe 'a probe' bash -c 'echo why; exit 9'"
+    done = shell(repository, code, [])
+    assert done.returncode == 9
+    assert "why" in done.stderr
+    assert "a probe failed (exit 9)" in done.stderr
+    assert (tmp_path / "probe.log").read_text(encoding="utf-8") == "why\n"
+
+
+def test_a_step_that_lasts_shows_that_it_lives(repository: Path, tmp_path: Path) -> None:
+    done = shell(repository, f"log_dir={tmp_path}; step probe 'a probe' sleep 2.5", [])
+    assert done.returncode == 0
+    assert "a probe … 2 s" in done.stderr
+
+
+def test_a_signal_ends_a_step_with_all_its_children(repository: Path, tmp_path: Path) -> None:
+    """The child holds a pipe's end open: its end of file proves that it is gone."""
+    reader, writer = os.pipe()
+    code = (
+        f"log_dir={tmp_path}; step probe 'a probe' bash -c 'sleep 600 & echo up >&{writer}; wait'"
+    )
+    setup = f"root={repository}; source $root/tools/dev/common.sh; {code}"
+    process = subprocess.Popen(
+        ["bash", "-c", setup], pass_fds=[writer], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    os.close(writer)
+    assert os.read(reader, 3) == b"up\n"
+    process.terminate()
+    assert process.wait(timeout=60) == -15
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+    assert process.stderr is not None
+    process.stderr.close()
