@@ -50,8 +50,8 @@ std::optional<std::uint64_t> read_unsigned(const Dir& dir, const char* name,
 }
 
 std::optional<std::int64_t> read_signed(const Dir& dir, const char* name, ProblemSink& problems) {
-  return read_parsed<std::int64_t>(
-      dir, name, problems, [&](std::string_view text) { return parse_signed(text, name); });
+  return read_parsed<std::int64_t>(dir, name, problems,
+                                   [&](std::string_view text) { return parse_signed(text, name); });
 }
 
 }  // namespace gpuctl::gpu::internal

@@ -1,4 +1,5 @@
-// Reading the attribute files of one device: absent is an empty optional, unreadable or malformed is a problem.
+// Reading the attribute files of one device: absent is an empty optional, unreadable or malformed
+// is a problem.
 #pragma once
 
 #include <cstdint>

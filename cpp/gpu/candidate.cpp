@@ -26,8 +26,8 @@ std::string hex2(std::uint8_t value) {
   return text.data();
 }
 
-Candidate make_candidate(std::uint16_t vendor, const std::optional<PciAddress>& address, const std::string& id,
-                         const char* source) {
+Candidate make_candidate(std::uint16_t vendor, const std::optional<PciAddress>& address,
+                         const std::string& id, const char* source) {
   Candidate candidate;
   candidate.vendor = vendor;
   candidate.gpu.pci_address = address;
@@ -44,19 +44,24 @@ void set_device(Candidate& candidate, std::uint16_t device) {
 }
 
 void set_subsystem(Candidate& candidate, const std::optional<PciSubsystem>& subsystem) {
-  if (subsystem) candidate.gpu.subsystem_id = hex4(subsystem->vendor) + ":" + hex4(subsystem->device);
+  if (subsystem)
+    candidate.gpu.subsystem_id = hex4(subsystem->vendor) + ":" + hex4(subsystem->device);
 }
 
 void add_source(Gpu& gpu, const char* source) {
-  if (std::find(gpu.sources.begin(), gpu.sources.end(), source) == gpu.sources.end()) gpu.sources.emplace_back(source);
+  if (std::find(gpu.sources.begin(), gpu.sources.end(), source) == gpu.sources.end())
+    gpu.sources.emplace_back(source);
 }
 
 void add_name(Gpu& gpu, const std::string& name) {
-  if (std::find(gpu.names.begin(), gpu.names.end(), name) == gpu.names.end()) gpu.names.push_back(name);
+  if (std::find(gpu.names.begin(), gpu.names.end(), name) == gpu.names.end())
+    gpu.names.push_back(name);
 }
 
 // A driver that is older than its card says this.
-bool is_generic(const std::string& name) { return name.find("Graphics Device") != std::string::npos; }
+bool is_generic(const std::string& name) {
+  return name.find("Graphics Device") != std::string::npos;
+}
 
 }  // namespace
 
@@ -67,7 +72,8 @@ std::string hex4(std::uint32_t value) {
 }
 
 Candidate candidate_of_function(const PciFunction& function) {
-  Candidate candidate = make_candidate(function.vendor, function.address, function.address.text(), "pci");
+  Candidate candidate =
+      make_candidate(function.vendor, function.address, function.address.text(), "pci");
   set_device(candidate, function.device);
   set_subsystem(candidate, function.subsystem);
   candidate.gpu.class_id = class_id_text(function.class_code);
@@ -76,8 +82,19 @@ Candidate candidate_of_function(const PciFunction& function) {
   return candidate;
 }
 
+Candidate candidate_of_broken(const BrokenFunction& broken, std::uint16_t vendor) {
+  Candidate candidate = make_candidate(vendor, broken.address, broken.address.text(), "pci");
+  if (broken.known.device) set_device(candidate, *broken.known.device);
+  set_subsystem(candidate, broken.known.subsystem);
+  if (broken.known.class_code) candidate.gpu.class_id = class_id_text(*broken.known.class_code);
+  candidate.gpu.driver = broken.known.driver;
+  candidate.evidence.identity_gap = broken.detail;
+  return candidate;
+}
+
 Candidate candidate_of_drm_card(const DrmCard& card) {
-  Candidate candidate = make_candidate(*card.identity.vendor, std::nullopt, "drm:" + card.name, "drm");
+  Candidate candidate =
+      make_candidate(*card.identity.vendor, std::nullopt, "drm:" + card.name, "drm");
   set_device(candidate, *card.identity.device);
   set_subsystem(candidate, card.identity.subsystem);
   candidate.gpu.class_id = class_id_text(*card.identity.class_code);
@@ -86,7 +103,8 @@ Candidate candidate_of_drm_card(const DrmCard& card) {
 }
 
 Candidate candidate_of_nvidia_proc(const NvidiaProcGpu& found) {
-  Candidate candidate = make_candidate(kVendorNvidia, found.address, found.address.text(), "nvidia_proc");
+  Candidate candidate =
+      make_candidate(kVendorNvidia, found.address, found.address.text(), "nvidia_proc");
   candidate.gpu.driver = "nvidia";  // it is this driver that lists the GPU
   return candidate;
 }
@@ -123,6 +141,7 @@ void add_details(Candidate& candidate, const PciDetails& details) {
 
 void add_nvidia_proc(Candidate& candidate, const NvidiaProcGpu& found) {
   Gpu& gpu = candidate.gpu;
+  if (!gpu.driver) gpu.driver = "nvidia";
   add_source(gpu, "nvidia_proc");
   gpu.uuid = found.uuid;
   if (found.model && !is_generic(*found.model)) candidate.driver_names.push_back(*found.model);
@@ -145,7 +164,10 @@ void add_kfd(Candidate& candidate, const KfdTopology& topology, bool is_live) {
   gpu.isa = first.isa;
   if (!gpu.unique_id) gpu.unique_id = first.unique_id;
   // Partitions share the card's memory in ways that the mode decides: their sum may count it twice.
-  if (!gpu.memory_total_bytes && nodes.size() == 1) gpu.memory_total_bytes = first.memory_bytes;
+  const bool partitioned = std::any_of(nodes.begin(), nodes.end(), [&](const KfdNode* each) {
+    return each->address != first.address;
+  });
+  if (!gpu.memory_total_bytes && !partitioned) gpu.memory_total_bytes = first.memory_bytes;
   if (gpu.device_nodes.empty() && first.render_minor) {
     gpu.device_nodes = {"/dev/dri/renderD" + std::to_string(*first.render_minor)};
   }
@@ -162,8 +184,9 @@ void add_names(Candidate& candidate, const NameSource& source) {
     gpu.chip = parts.chip;
   }
   if (parts.model) {
-    gpu.model = choose_model(*parts.model, {{candidate.vendor, *candidate.device}, candidate.revision,
-                                            gpu.memory_total_bytes});
+    gpu.model = choose_model(
+        *parts.model,
+        {{candidate.vendor, *candidate.device}, candidate.revision, gpu.memory_total_bytes});
   }
   for (const std::string& each : candidate.driver_names) add_name(gpu, each);
   const bool ambiguous = !gpu.model || gpu.model->find('/') != std::string::npos;
@@ -172,7 +195,8 @@ void add_names(Candidate& candidate, const NameSource& source) {
   gpu.architecture = architecture.name;
   if (!gpu.isa) gpu.isa = architecture.isa;
   const PciFunction by_chip{{}, 0, candidate.vendor, 0, {}, {}};
-  const bool by_name = candidate.vendor != kVendorIntel && gpu.chip && is_integrated(by_chip, *gpu.chip);
+  const bool by_name =
+      candidate.vendor != kVendorIntel && gpu.chip && is_integrated(by_chip, *gpu.chip);
   gpu.integrated = candidate.integrated_by_place || by_name;
 }
 

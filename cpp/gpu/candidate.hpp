@@ -1,4 +1,5 @@
-// A GPU while its sources are being joined: the record so far, and the evidence that judges its health.
+// A GPU while its sources are being joined: the record so far, and the evidence that judges its
+// health.
 #pragma once
 
 #include <map>
@@ -19,11 +20,12 @@ namespace gpuctl::gpu::internal {
 enum class NodeState { unknown, ok, missing, forbidden };
 
 struct Evidence {
+  std::string identity_gap;  // what of class, vendor and device is not known; empty: all are
   bool driver_known = true;
   bool config_all_ones = false;
   bool has_drm_card = false;  // so some driver is bound, whatever the link says
   bool excluded_by_driver = false;
-  bool kfd_known = false;     // KFD was looked for and would be seen
+  bool kfd_known = false;  // KFD was looked for and would be seen
   bool in_kfd = false;
   std::vector<std::string> missing_nodes;
   std::vector<std::string> missing_shared_nodes;
@@ -42,6 +44,7 @@ struct Candidate {
 
 // One function each: what a source knows becomes part of the record.
 Candidate candidate_of_function(const PciFunction& function);
+Candidate candidate_of_broken(const BrokenFunction& broken, std::uint16_t vendor);
 Candidate candidate_of_drm_card(const DrmCard& card);
 Candidate candidate_of_nvidia_proc(const NvidiaProcGpu& found);
 Candidate candidate_of_kfd(const KfdNode& node);

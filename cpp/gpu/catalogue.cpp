@@ -16,8 +16,9 @@ struct CatalogueRow {
 
 template <std::size_t N>
 std::optional<std::string_view> find_row(const CatalogueRow (&rows)[N], std::uint16_t device) {
-  const auto* row = std::lower_bound(std::begin(rows), std::end(rows), device,
-                                     [](const CatalogueRow& a, std::uint16_t b) { return a.device < b; });
+  const auto* row =
+      std::lower_bound(std::begin(rows), std::end(rows), device,
+                       [](const CatalogueRow& a, std::uint16_t b) { return a.device < b; });
   if (row == std::end(rows) || row->device != device) return std::nullopt;
   return std::string_view(row->name);
 }

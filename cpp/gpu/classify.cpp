@@ -62,7 +62,9 @@ bool contains(const std::array<std::uint16_t, N>& ids, std::uint16_t id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
 }
 
-Verdict ignore(const char* code, std::string detail) { return {Role::ignored, {code, std::move(detail)}}; }
+Verdict ignore(const char* code, std::string detail) {
+  return {Role::ignored, {code, std::move(detail)}};
+}
 
 std::string vendor_text(const PciFunction& function) {
   std::array<char, 8> text{};
@@ -71,15 +73,17 @@ std::string vendor_text(const PciFunction& function) {
 }
 
 Verdict classify_foreign_display(const PciFunction& function) {
-  const auto* row = std::find_if(kConsoleVendors.begin(), kConsoleVendors.end(),
-                                 [&](const DisplayVendor& each) { return each.vendor == function.vendor; });
+  const auto* row =
+      std::find_if(kConsoleVendors.begin(), kConsoleVendors.end(),
+                   [&](const DisplayVendor& each) { return each.vendor == function.vendor; });
   if (row == kConsoleVendors.end()) {
     return ignore("other_display", "display controller of vendor " + vendor_text(function) +
                                        ", which gpuctl does not serve");
   }
-  return ignore(row->code, std::string(row->name) + (std::string(row->code) == "bmc_vga"
-                                                          ? ": the console of a management controller"
-                                                          : ": the console of a virtual machine"));
+  return ignore(row->code,
+                std::string(row->name) + (std::string(row->code) == "bmc_vga"
+                                              ? ": the console of a management controller"
+                                              : ": the console of a virtual machine"));
 }
 
 Verdict classify_accelerator(const PciFunction& function) {
@@ -101,23 +105,35 @@ bool is_nvswitch(const PciFunction& function) {
 Verdict classify_companion(const PciFunction& function) {
   if (is_nvswitch(function)) return ignore("nvswitch", "NVSwitch: links GPUs, computes nothing");
   if (base_of(function) == kBaseBridge) return ignore("bridge", "PCI or other bridge");
-  if (base_of(function) == kBaseMultimedia) return ignore("audio_function", "sound of a card or chipset");
+  if (base_of(function) == kBaseMultimedia)
+    return ignore("audio_function", "sound of a card or chipset");
   if (class_of(function) == kUsbClass || class_of(function) == kTypeCClass) {
     return ignore("usb_function", "USB or USB Type-C controller of a card or chipset");
   }
-  return ignore("not_display", "class " + class_id_text(function.class_code) + " is no display or accelerator");
+  return ignore("not_display",
+                "class " + class_id_text(function.class_code) + " is no display or accelerator");
 }
 
-// Old Intel and ATI graphics show a second head as function 1 of class 0380 beside the VGA function 0. A GPU of
-// its own may sit at function 1 too: then function 0 is no VGA controller of the same vendor.
+// Old Intel and ATI graphics show a second head as function 1 of class 0380 beside the VGA function
+// 0. A GPU of its own may sit at function 1 too: then function 0 is no VGA controller of the same
+// vendor.
 bool is_second_head(const PciFunction& function, const std::vector<PciFunction>& all) {
   if (function.address.function == 0 || class_of(function) != kDisplayClass) return false;
   PciAddress first = function.address;
   first.function = 0;
-  const auto found = std::lower_bound(all.begin(), all.end(), first,
-                                      [](const PciFunction& a, const PciAddress& b) { return a.address < b; });
+  const auto found =
+      std::lower_bound(all.begin(), all.end(), first,
+                       [](const PciFunction& a, const PciAddress& b) { return a.address < b; });
   return found != all.end() && found->address == first && found->vendor == function.vendor &&
          class_of(*found) == kVgaClass;
+}
+
+// Drivers that bind nothing but GPUs.
+std::optional<std::uint16_t> vendor_of_driver(const std::optional<std::string>& driver) {
+  if (driver == "nvidia" || driver == "nouveau") return kVendorNvidia;
+  if (driver == "amdgpu" || driver == "radeon") return kVendorAmd;
+  if (driver == "i915" || driver == "xe") return kVendorIntel;
+  return std::nullopt;
 }
 
 bool starts_with_any(const std::string& text, const std::vector<const char*>& prefixes) {
@@ -129,7 +145,8 @@ bool starts_with_any(const std::string& text, const std::vector<const char*>& pr
 
 bool is_gpu_class(std::uint32_t class_code) {
   const std::uint32_t code = class_code >> 8;
-  return code == kVgaClass || code == kThreeDClass || code == kDisplayClass || code == kAcceleratorClass;
+  return code == kVgaClass || code == kThreeDClass || code == kDisplayClass ||
+         code == kAcceleratorClass;
 }
 
 bool is_gpu_vendor(std::uint16_t vendor) {
@@ -147,13 +164,15 @@ Verdict classify(const PciFunction& function, const std::vector<PciFunction>& al
   if (class_of(function) == kCoprocessorClass) return ignore("coprocessor", "co-processor: no GPU");
   if (gpu_vendor && is_gpu_class(function.class_code)) {
     if (function.vendor == kVendorAmd && contains(kAmdBmcChips, function.device)) {
-      return ignore("bmc_vga", "ES1000: the console of a management controller, with AMD's vendor id");
+      return ignore("bmc_vga",
+                    "ES1000: the console of a management controller, with AMD's vendor id");
     }
     // Intel's GPUs are display controllers; its class 1200 is NPUs and FPGAs.
     if (function.vendor == kVendorIntel && class_of(function) == kAcceleratorClass) {
       return classify_accelerator(function);
     }
-    if (is_second_head(function, all)) return ignore("second_function", "second head of the GPU at function 0");
+    if (is_second_head(function, all))
+      return ignore("second_function", "second head of the GPU at function 0");
     return {Role::gpu, {}};
   }
   if (base_of(function) == kBaseDisplay && !gpu_vendor) return classify_foreign_display(function);
@@ -163,25 +182,40 @@ Verdict classify(const PciFunction& function, const std::vector<PciFunction>& al
   return {};
 }
 
+std::optional<std::uint16_t> vendor_of_broken_gpu(const PciIdentity& known) {
+  const std::optional<std::uint16_t> vendor =
+      known.vendor ? known.vendor : vendor_of_driver(known.driver);
+  if (!vendor || !is_gpu_vendor(*vendor)) return std::nullopt;
+  if (known.class_code) {
+    const PciFunction function{{}, *known.class_code, *vendor, known.device.value_or(0),
+                               {}, known.driver};
+    return classify(function, {}).role == Role::gpu ? vendor : std::nullopt;
+  }
+  if (!known.device) return vendor_of_driver(known.driver);
+  const std::optional<std::string_view> name = catalogue_name(*vendor, *known.device);
+  return name && name->find("NVSwitch") == std::string_view::npos ? vendor : std::nullopt;
+}
+
 bool is_integrated(const PciFunction& function, const std::string& chip) {
   const PciAddress& address = function.address;
   switch (function.vendor) {
-    case kVendorIntel:
-      return address.domain == 0 && address.bus == 0 && address.device == 2;
+    case kVendorIntel: return address.domain == 0 && address.bus == 0 && address.device == 2;
     case kVendorAmd:
       return starts_with_any(
-          chip, {"Kaveri",  "Godavari", "Kabini",      "Mullins",    "Beema",    "Temash",   "Trinity",  "Richland",
-                 "Sumo",    "Llano",    "BeaverCreek", "WinterPark", "Wrestler", "Loveland", "Ontario",  "Carrizo",
-                 "Bristol", "Stoney",   "Wani",        "Raven",      "Picasso",  "Dali",     "Renoir",   "Lucienne",
-                 "Cezanne", "Barcelo",  "Rembrandt",   "Raphael",    "Phoenix",  "Mendocino", "HawkPoint", "Hawk Point",
-                 "Strix",   "Krackan",  "Granite",     "VanGogh",    "Van Gogh", "Sephiroth", "Aerith",   "Fenghuang",
-                 "RS100",   "RS200",    "RS250",       "RS300",      "RS350",    "RS400",    "RS480",    "RS482",
-                 "RS485",   "RS600",    "RS690",       "RS740",      "RS780",    "RS880",    "RC4",      "Devastator",
-                 "Scrapper"});
+          chip, {"Kaveri",    "Godavari",   "Kabini",    "Mullins",   "Beema",       "Temash",
+                 "Trinity",   "Richland",   "Sumo",      "Llano",     "BeaverCreek", "WinterPark",
+                 "Wrestler",  "Loveland",   "Ontario",   "Carrizo",   "Bristol",     "Stoney",
+                 "Wani",      "Raven",      "Picasso",   "Dali",      "Renoir",      "Lucienne",
+                 "Cezanne",   "Barcelo",    "Rembrandt", "Raphael",   "Phoenix",     "Mendocino",
+                 "HawkPoint", "Hawk Point", "Strix",     "Krackan",   "Granite",     "VanGogh",
+                 "Van Gogh",  "Sephiroth",  "Aerith",    "Fenghuang", "RS100",       "RS200",
+                 "RS250",     "RS300",      "RS350",     "RS400",     "RS480",       "RS482",
+                 "RS485",     "RS600",      "RS690",     "RS740",     "RS780",       "RS880",
+                 "RC4",       "Devastator", "Scrapper"});
     case kVendorNvidia:
-      return starts_with_any(chip, {"C51", "C61", "C67", "C68", "C73", "C77", "C78", "C79", "MCP", "nForce", "Crush"});
-    default:
-      return false;
+      return starts_with_any(
+          chip, {"C51", "C61", "C67", "C68", "C73", "C77", "C78", "C79", "MCP", "nForce", "Crush"});
+    default: return false;
   }
 }
 

@@ -9,7 +9,8 @@
 namespace gpuctl::gpu::internal {
 namespace {
 
-constexpr std::size_t kDevPrefixLength = sizeof("/dev/") - 1;  // nodes are told as the payload will see them
+constexpr std::size_t kDevPrefixLength =
+    sizeof("/dev/") - 1;  // nodes are told as the payload will see them
 
 }  // namespace
 
@@ -22,8 +23,9 @@ DeviceNodes::DeviceNodes(const HostFs& fs) : is_live_(fs.is_live()) {
 NodeState DeviceNodes::state_of(const std::string& node) const {
   if (!dev_) return NodeState::unknown;
   const std::string name = node.substr(kDevPrefixLength);
-  struct stat status {};
-  if (::fstatat(dev_->fd(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return NodeState::missing;
+  struct stat status{};
+  if (::fstatat(dev_->fd(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+    return NodeState::missing;
   if (!S_ISCHR(status.st_mode)) return NodeState::missing;
   if (!is_live_) return NodeState::ok;
   const bool may_open = ::faccessat(dev_->fd(), name.c_str(), R_OK | W_OK, AT_EACCESS) == 0;

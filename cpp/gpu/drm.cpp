@@ -42,7 +42,8 @@ std::optional<DrmCard> read_card(const HostFs& fs, const std::string& name, Prob
   }
   if (!*device) return std::nullopt;
   DrmCard card{name, read_pci_identity(**device, problems), {}};
-  if (!card.identity.is_complete()) return std::nullopt;  // a platform or virtual device has no PCI files
+  if (!card.identity.is_complete())
+    return std::nullopt;  // a platform or virtual device has no PCI files
   card.details = read_pci_details(**device, problems);
   if (card.details.drm_names.empty()) card.details.drm_names = {name};
   return card;
@@ -55,7 +56,8 @@ bool by_minor(const std::string& a, const std::string& b) {
 
 }  // namespace
 
-std::vector<DrmCard> read_orphan_cards(const HostFs& fs, const std::vector<PciAddress>& known, ProblemSink& problems) {
+std::vector<DrmCard> read_orphan_cards(const HostFs& fs, const std::vector<PciAddress>& known,
+                                       ProblemSink& problems) {
   std::vector<DrmCard> cards;
   const Result<std::optional<Dir>> drm = fs.open_dir_if_present(host_paths::kDrmClass);
   if (!drm) problems.add(drm.error());
@@ -67,9 +69,11 @@ std::vector<DrmCard> read_orphan_cards(const HostFs& fs, const std::vector<PciAd
   }
   for (const std::string& name : *names) {
     if (!is_minor(name, kCardPrefix) || is_known(**drm, name, known)) continue;
-    if (std::optional<DrmCard> card = read_card(fs, name, problems)) cards.push_back(std::move(*card));
+    if (std::optional<DrmCard> card = read_card(fs, name, problems))
+      cards.push_back(std::move(*card));
   }
-  std::sort(cards.begin(), cards.end(), [](const DrmCard& a, const DrmCard& b) { return by_minor(a.name, b.name); });
+  std::sort(cards.begin(), cards.end(),
+            [](const DrmCard& a, const DrmCard& b) { return by_minor(a.name, b.name); });
   return cards;
 }
 

@@ -1,4 +1,5 @@
-// What the evidence says about a GPU: its state, the reasons, and whether a payload could compute on it now.
+// What the evidence says about a GPU: its state, the reasons, and whether a payload could compute
+// on it now.
 #include <algorithm>
 #include <array>
 
@@ -31,8 +32,8 @@ namespace internal {
 namespace {
 
 // Drivers that give a GPU away: to a virtual machine, or to its virtual functions.
-constexpr std::array<const char*, 5> kPassThroughDrivers{"vfio-pci", "pci-stub", "gim", "nvidia_vgpu_vfio",
-                                                         "xen-pciback"};
+constexpr std::array<const char*, 5> kPassThroughDrivers{"vfio-pci", "pci-stub", "gim",
+                                                         "nvidia_vgpu_vfio", "xen-pciback"};
 
 bool can_compute(const Candidate& candidate) {
   const std::optional<std::string>& driver = candidate.gpu.driver;
@@ -60,10 +61,12 @@ std::string joined(const std::vector<std::string>& names) {
 
 class Judge {
  public:
-  explicit Judge(Candidate& candidate) : gpu_(candidate.gpu), candidate_(candidate), evidence_(candidate.evidence) {}
+  explicit Judge(Candidate& candidate)
+      : gpu_(candidate.gpu), candidate_(candidate), evidence_(candidate.evidence) {}
 
   void run() {
     gpu_.usable = true;
+    judge_identity();
     judge_bus();
     judge_driver();
     judge_kfd();
@@ -78,56 +81,72 @@ class Judge {
     gpu_.usable = gpu_.usable && still_usable;
   }
 
+  void judge_identity() {
+    if (evidence_.identity_gap.empty()) return;
+    note(HealthState::unknown, "identity_unknown", evidence_.identity_gap, false);
+  }
+
   void judge_bus() {
     if (!evidence_.config_all_ones) return;
     note(HealthState::lost, "config_all_ones",
-         "the configuration space reads all ones: powered off or fallen off the bus; reset it or reboot", false);
+         "the configuration space reads all ones: powered off or fallen off the bus; reset it or "
+         "reboot",
+         false);
   }
 
   void judge_driver() {
     if (can_compute(candidate_)) {
       if (evidence_.excluded_by_driver) {
-        note(HealthState::no_driver, "excluded", "the driver was told to leave it out (NVreg_ExcludedGpus)", false);
+        note(HealthState::no_driver, "excluded",
+             "the driver was told to leave it out (NVreg_ExcludedGpus)", false);
       }
       return;
     }
     if (gpu_.driver) return judge_other_driver(*gpu_.driver);
     if (!evidence_.driver_known || evidence_.has_drm_card) {
-      return note(HealthState::unknown, "driver_unknown", "which driver is bound cannot be told", false);
+      return note(HealthState::unknown, "driver_unknown", "which driver is bound cannot be told",
+                  false);
     }
     note(HealthState::no_driver, "no_driver",
          std::string("no driver is bound; load `") + compute_driver_of(candidate_) + "`", false);
   }
 
   void judge_other_driver(const std::string& driver) {
-    const bool given_away = std::find(kPassThroughDrivers.begin(), kPassThroughDrivers.end(), driver) !=
-                            kPassThroughDrivers.end();
+    const bool given_away = std::find(kPassThroughDrivers.begin(), kPassThroughDrivers.end(),
+                                      driver) != kPassThroughDrivers.end();
     if (given_away) {
-      return note(HealthState::no_driver, "passed_through", "`" + driver + "` holds it for a virtual machine", false);
+      return note(HealthState::no_driver, "passed_through",
+                  "`" + driver + "` holds it for a virtual machine", false);
     }
     note(HealthState::no_driver, "display_driver",
-         "`" + driver + "` cannot compute; computing needs `" + compute_driver_of(candidate_) + "`", false);
+         "`" + driver + "` cannot compute; computing needs `" + compute_driver_of(candidate_) + "`",
+         false);
   }
 
   void judge_kfd() {
     if (candidate_.vendor != kVendorAmd || !can_compute(candidate_)) return;
     if (!evidence_.kfd_known || evidence_.in_kfd || evidence_.config_all_ones) return;
-    note(HealthState::degraded, "no_kfd", "KFD does not list it: no ROCm program can use it here", false);
+    note(HealthState::degraded, "no_kfd", "KFD does not list it: no ROCm program can use it here",
+         false);
   }
 
   void judge_nodes() {
     if (!can_compute(candidate_)) return;
     if (!evidence_.missing_nodes.empty()) {
-      note(HealthState::degraded, "node_missing", joined(evidence_.missing_nodes) + " missing in `/dev`", false);
+      note(HealthState::degraded, "node_missing",
+           joined(evidence_.missing_nodes) + " missing in `/dev`", false);
     }
     if (!evidence_.missing_shared_nodes.empty()) {
       // nvidia-modprobe(1) makes NVIDIA's on demand; nobody makes /dev/kfd.
-      note(HealthState::degraded, "node_missing", joined(evidence_.missing_shared_nodes) + " missing in `/dev`",
+      note(HealthState::degraded, "node_missing",
+           joined(evidence_.missing_shared_nodes) + " missing in `/dev`",
            candidate_.vendor == kVendorNvidia);
     }
     if (!evidence_.forbidden_nodes.empty()) {
       note(HealthState::degraded, "node_forbidden",
-           joined(evidence_.forbidden_nodes) + " may not be opened by this user; join the node's group", false);
+           joined(evidence_.forbidden_nodes) +
+               " may not be opened by this user; join the node's group",
+           false);
     }
   }
 

@@ -47,6 +47,7 @@ class Join {
     Result<PciScan> scan = scan_pci(fs_);
     if (!scan) return fail(scan.error());
     take_pci(*scan);
+    take_broken_gpus(*scan);
     take_drm(*scan);
     take_nvidia_proc();
     take_kfd();
@@ -74,6 +75,16 @@ class Join {
     candidates_.push_back(std::move(candidate));
   }
 
+  void take_broken_gpus(const PciScan& scan) {
+    for (const BrokenFunction& broken : scan.broken) {
+      const std::optional<std::uint16_t> vendor = vendor_of_broken_gpu(broken.known);
+      if (!vendor) continue;
+      Candidate candidate = internal::candidate_of_broken(broken, *vendor);
+      add_details_at(candidate, broken.address);
+      candidates_.push_back(std::move(candidate));
+    }
+  }
+
   void add_details_at(Candidate& candidate, const PciAddress& address) {
     ProblemSink problems(inventory_.problems, address.text());
     const Result<std::optional<Dir>> dir =
@@ -89,7 +100,8 @@ class Join {
     std::sort(known.begin(), known.end());
     ProblemSink problems(inventory_.problems);
     for (const DrmCard& card : read_orphan_cards(fs_, known, problems)) {
-      const PciFunction function{{}, *card.identity.class_code, *card.identity.vendor, *card.identity.device, {}, {}};
+      const PciFunction function{
+          {}, *card.identity.class_code, *card.identity.vendor, *card.identity.device, {}, {}};
       if (classify(function, {}).role != Role::gpu) continue;
       Candidate candidate = internal::candidate_of_drm_card(card);
       internal::add_details(candidate, card.details);
@@ -98,8 +110,9 @@ class Join {
   }
 
   Candidate* find(const PciAddress& address) {
-    const auto found = std::find_if(candidates_.begin(), candidates_.end(),
-                                    [&](const Candidate& each) { return each.gpu.pci_address == address; });
+    const auto found =
+        std::find_if(candidates_.begin(), candidates_.end(),
+                     [&](const Candidate& each) { return each.gpu.pci_address == address; });
     return found == candidates_.end() ? nullptr : &*found;
   }
 
@@ -133,7 +146,8 @@ class Join {
     for (Candidate& candidate : candidates_) internal::add_kfd(candidate, topology, fs_.is_live());
   }
 
-  // A function that PCI cannot tell may be a GPU that its driver lists: then it is no longer left out.
+  // A function that PCI cannot tell may be a GPU that its driver lists: then it is no longer left
+  // out.
   void take_broken(const PciScan& scan) {
     for (const BrokenFunction& broken : scan.broken) {
       Candidate* candidate = find(broken.address);
@@ -141,8 +155,10 @@ class Join {
         inventory_.ignored.push_back(ignored_broken(broken));
         continue;
       }
+      if (candidate->gpu.sources.front() == "pci") continue;
       candidate->gpu.sources.insert(candidate->gpu.sources.begin(), "pci");
-      if (broken.known.class_code) candidate->gpu.class_id = class_id_text(*broken.known.class_code);
+      if (broken.known.class_code)
+        candidate->gpu.class_id = class_id_text(*broken.known.class_code);
     }
   }
 
@@ -166,12 +182,15 @@ class Join {
 
   void sort_answer() {
     std::sort(inventory_.gpus.begin(), inventory_.gpus.end(), [](const Gpu& a, const Gpu& b) {
-      if (a.pci_address && b.pci_address && *a.pci_address != *b.pci_address) return *a.pci_address < *b.pci_address;
+      if (a.pci_address && b.pci_address && *a.pci_address != *b.pci_address)
+        return *a.pci_address < *b.pci_address;
       if (a.pci_address.has_value() != b.pci_address.has_value()) return a.pci_address.has_value();
       return a.id < b.id;
     });
     std::sort(inventory_.ignored.begin(), inventory_.ignored.end(),
-              [](const IgnoredDevice& a, const IgnoredDevice& b) { return a.pci_address < b.pci_address; });
+              [](const IgnoredDevice& a, const IgnoredDevice& b) {
+                return a.pci_address < b.pci_address;
+              });
   }
 
   const HostFs& fs_;
@@ -182,6 +201,8 @@ class Join {
 
 }  // namespace
 
-Result<Inventory> discover(const HostFs& fs, const DiscoverOptions& options) { return Join(fs, options).run(); }
+Result<Inventory> discover(const HostFs& fs, const DiscoverOptions& options) {
+  return Join(fs, options).run();
+}
 
 }  // namespace gpuctl::gpu

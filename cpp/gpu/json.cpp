@@ -6,8 +6,9 @@ namespace {
 Json to_json(const Health& health) {
   Json reasons = Json::array();
   for (const HealthReason& reason : health.reasons) {
-    reasons.push_back(
-        {{"code", reason.code}, {"detail", reason.detail}, {"since_at", json_or_null(reason.since_at)}});
+    reasons.push_back({{"code", reason.code},
+                       {"detail", reason.detail},
+                       {"since_at", json_or_null(reason.since_at)}});
   }
   return {{"state", name_of(health.state)}, {"reasons", std::move(reasons)}};
 }

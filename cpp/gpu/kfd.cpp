@@ -39,7 +39,8 @@ std::optional<std::uint64_t> find(const Properties& properties, const char* name
 PciAddress address_of(const Properties& properties) {
   const std::uint64_t location = find(properties, "location_id").value_or(0);
   return PciAddress{static_cast<std::uint32_t>(find(properties, "domain").value_or(0)),
-                    static_cast<std::uint8_t>(location >> 8 & 0xff), static_cast<std::uint8_t>(location >> 3 & 0x1f),
+                    static_cast<std::uint8_t>(location >> 8 & 0xff),
+                    static_cast<std::uint8_t>(location >> 3 & 0x1f),
                     static_cast<std::uint8_t>(location & 7)};
 }
 
@@ -52,7 +53,8 @@ std::optional<std::string> unique_id_of(const Properties& properties) {
   return std::string(text.data());
 }
 
-std::optional<std::uint64_t> frame_buffer_of_bank(const HostFs& fs, const std::string& path, ProblemSink& problems) {
+std::optional<std::uint64_t> frame_buffer_of_bank(const HostFs& fs, const std::string& path,
+                                                  ProblemSink& problems) {
   const Result<std::optional<std::string>> text = fs.read_file_if_present(path + "/properties");
   if (!text) problems.add(text.error());
   if (!text || !*text) return std::nullopt;
@@ -61,9 +63,10 @@ std::optional<std::uint64_t> frame_buffer_of_bank(const HostFs& fs, const std::s
   return heap == kHeapPublic || heap == kHeapPrivate ? find(bank, "size_in_bytes") : std::nullopt;
 }
 
-// local_mem_size is 0 on new kernels; the banks are the truth, and where neither tells, it is unknown.
-std::optional<std::uint64_t> memory_of(const HostFs& fs, const std::string& path, const Properties& properties,
-                                       ProblemSink& problems) {
+// local_mem_size is 0 on new kernels; the banks are the truth, and where neither tells, it is
+// unknown.
+std::optional<std::uint64_t> memory_of(const HostFs& fs, const std::string& path,
+                                       const Properties& properties, ProblemSink& problems) {
   std::uint64_t total = 0;
   const Result<std::optional<Dir>> banks = fs.open_dir_if_present(path + "/mem_banks");
   if (banks && *banks) {
@@ -76,7 +79,8 @@ std::optional<std::uint64_t> memory_of(const HostFs& fs, const std::string& path
   return total;
 }
 
-std::optional<KfdNode> read_node(const HostFs& fs, unsigned number, const std::string& path, ProblemSink& problems) {
+std::optional<KfdNode> read_node(const HostFs& fs, unsigned number, const std::string& path,
+                                 ProblemSink& problems) {
   const Result<std::optional<std::string>> text = fs.read_file_if_present(path + "/properties");
   if (!text && text.error().code != ErrorCode::permission) problems.add(text.error());
   if (!text || !*text) return std::nullopt;
@@ -116,7 +120,8 @@ KfdTopology read_kfd(const HostFs& fs, ProblemSink& problems) {
     const Result<std::uint64_t> number = parse_unsigned(name, "KFD node", 10, 0xffff);
     if (!number) continue;
     const std::string path = std::string(host_paths::kKfdTopology) + "/" + name;
-    if (auto node = read_node(fs, static_cast<unsigned>(*number), path, problems)) topology.nodes.push_back(*node);
+    if (auto node = read_node(fs, static_cast<unsigned>(*number), path, problems))
+      topology.nodes.push_back(*node);
   }
   std::sort(topology.nodes.begin(), topology.nodes.end(),
             [](const KfdNode& a, const KfdNode& b) { return a.number < b.number; });

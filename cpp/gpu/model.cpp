@@ -1,4 +1,5 @@
-// From a catalogue name to chip and model, and from a model's alternatives to the one that this card is.
+// From a catalogue name to chip and model, and from a model's alternatives to the one that this
+// card is.
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -10,7 +11,8 @@ namespace gpuctl::gpu {
 namespace {
 
 constexpr std::uint64_t kGib = std::uint64_t{1} << 30;
-constexpr std::uint64_t kTolerancePercent = 7;  // of a size in a model name against the memory that a driver shows
+constexpr std::uint64_t kTolerancePercent =
+    7;  // of a size in a model name against the memory that a driver shows
 
 std::optional<std::string> non_empty(std::string_view text) {
   const std::string_view trimmed = trim(text);
@@ -22,7 +24,8 @@ std::optional<std::string> non_empty(std::string_view text) {
 std::optional<std::uint64_t> size_in_name(std::string_view name) {
   for (const std::string_view word : split(name, ' ')) {
     if (word.size() < 3 || word.substr(word.size() - 2) != "GB") continue;
-    const Result<std::uint64_t> value = parse_unsigned(word.substr(0, word.size() - 2), "size", 10, 1U << 16);
+    const Result<std::uint64_t> value =
+        parse_unsigned(word.substr(0, word.size() - 2), "size", 10, 1U << 16);
     if (value) return *value * kGib;
   }
   return std::nullopt;
@@ -33,7 +36,8 @@ bool sizes_agree(std::uint64_t named, std::uint64_t actual) {
   return difference <= named / 100 * kTolerancePercent;
 }
 
-// What libdrm's amdgpu.ids says that pci.ids does not: 66a1 with revision 02 is an Instinct, with 06 a Pro VII.
+// What libdrm's amdgpu.ids says that pci.ids does not: 66a1 with revision 02 is an Instinct, with
+// 06 a Pro VII.
 struct RevisionRule {
   std::uint16_t device;
   std::uint8_t revision;
@@ -47,9 +51,10 @@ constexpr std::array<RevisionRule, 2> kAmdRevisionRules{{
 
 bool revision_allows(std::string_view alternative, const ModelEvidence& evidence) {
   if (evidence.id.vendor != kVendorAmd || !evidence.revision) return true;
-  const auto* rule = std::find_if(kAmdRevisionRules.begin(), kAmdRevisionRules.end(), [&](const RevisionRule& each) {
-    return each.device == evidence.id.device && each.revision == *evidence.revision;
-  });
+  const auto* rule = std::find_if(
+      kAmdRevisionRules.begin(), kAmdRevisionRules.end(), [&](const RevisionRule& each) {
+        return each.device == evidence.id.device && each.revision == *evidence.revision;
+      });
   return rule == kAmdRevisionRules.end() || alternative.find(rule->word) != std::string_view::npos;
 }
 
@@ -72,9 +77,10 @@ std::vector<std::string_view> remaining(const std::vector<std::string_view>& alt
     if (revision_allows(each, evidence)) left.push_back(trim(each));
   }
   if (!all_have_sizes(left)) return left;
-  left.erase(std::remove_if(left.begin(), left.end(),
-                            [&](std::string_view each) { return !memory_confirms(each, evidence); }),
-             left.end());
+  left.erase(
+      std::remove_if(left.begin(), left.end(),
+                     [&](std::string_view each) { return !memory_confirms(each, evidence); }),
+      left.end());
   return left;
 }
 
@@ -84,7 +90,8 @@ ChipAndModel split_name(std::uint16_t vendor, std::string_view name) {
   const std::size_t open = name.find('[');
   const std::size_t close = name.rfind(']');
   if (open == std::string_view::npos || close == std::string_view::npos || close < open) {
-    // Intel names its chips' graphics ("UHD Graphics 620"); the others' bare names are chips that have no model yet.
+    // Intel names its chips' graphics ("UHD Graphics 620"); the others' bare names are chips that
+    // have no model yet.
     const std::optional<std::string> whole = non_empty(name);
     return {vendor == kVendorIntel ? std::nullopt : whole, whole};
   }

@@ -22,7 +22,8 @@ void take_field(std::string_view key, std::string_view value, NvidiaProcGpu& gpu
   }
 }
 
-void read_entry(const HostFs& fs, const std::string& name, std::vector<NvidiaProcGpu>& gpus, ProblemSink& problems) {
+void read_entry(const HostFs& fs, const std::string& name, std::vector<NvidiaProcGpu>& gpus,
+                ProblemSink& problems) {
   const std::string path = std::string(host_paths::kNvidiaGpus) + "/" + name;
   const Result<PciAddress> address = PciAddress::parse(name);
   if (!address) {
@@ -33,7 +34,8 @@ void read_entry(const HostFs& fs, const std::string& name, std::vector<NvidiaPro
   const Result<std::optional<std::string>> text = fs.read_file_if_present(path + "/information");
   if (!text) problems.add(text.error());
   const bool readable = text && *text;
-  gpus.push_back(readable ? parse_nvidia_information(*address, **text) : NvidiaProcGpu{*address, {}, {}, {}, false});
+  gpus.push_back(readable ? parse_nvidia_information(*address, **text)
+                          : NvidiaProcGpu{*address, {}, {}, {}, false});
 }
 
 }  // namespace

@@ -30,8 +30,7 @@ Result<PciAddress> PciAddress::parse(std::string_view text) {
     const auto domain = hex_field(parts[0], 4, 8, 0xffffffff);
     const auto bus = hex_field(parts[1], 2, 2, 0xff);
     const auto device = hex_field(slot[0], 2, 2, kMaxDevice);
-    const auto function =
-        slot.size() == 2 ? hex_field(slot[1], 1, 1, kMaxFunction) : std::nullopt;
+    const auto function = slot.size() == 2 ? hex_field(slot[1], 1, 1, kMaxFunction) : std::nullopt;
     if (domain && bus && device && function) {
       return PciAddress{*domain, static_cast<std::uint8_t>(*bus),
                         static_cast<std::uint8_t>(*device), static_cast<std::uint8_t>(*function)};
@@ -42,9 +41,8 @@ Result<PciAddress> PciAddress::parse(std::string_view text) {
 
 std::string PciAddress::text() const {
   std::array<char, 32> buffer{};
-  const int length =
-      std::snprintf(buffer.data(), buffer.size(), "%04x:%02x:%02x.%x", domain, unsigned{bus},
-                    unsigned{device}, unsigned{function});
+  const int length = std::snprintf(buffer.data(), buffer.size(), "%04x:%02x:%02x.%x", domain,
+                                   unsigned{bus}, unsigned{device}, unsigned{function});
   return std::string(buffer.data(), static_cast<std::size_t>(length));
 }
 

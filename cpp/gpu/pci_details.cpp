@@ -22,16 +22,19 @@ constexpr unsigned kBitsPerGroup = 32;
 
 // The first bytes of the configuration space; empty when it cannot be read (a recording has none).
 std::string read_config_header(const Dir& device) {
-  const Result<Fd> fd = open_at(device.fd(), "config", O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY);
+  const Result<Fd> fd =
+      open_at(device.fd(), "config", O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY);
   if (!fd) return {};
   std::array<char, kConfigHeaderBytes> header{};
-  const ssize_t count = retry_on_interrupt([&] { return ::read(fd->get(), header.data(), header.size()); });
+  const ssize_t count =
+      retry_on_interrupt([&] { return ::read(fd->get(), header.data(), header.size()); });
   return count > 0 ? std::string(header.data(), static_cast<std::size_t>(count)) : std::string();
 }
 
 bool is_all_ones(const std::string& header) {
-  return header.size() >= 4 &&
-         std::all_of(header.begin(), header.end(), [](char c) { return static_cast<unsigned char>(c) == 0xff; });
+  return header.size() >= 4 && std::all_of(header.begin(), header.end(), [](char c) {
+           return static_cast<unsigned char>(c) == 0xff;
+         });
 }
 
 // A card in D3cold answers nothing and is well; reading its configuration space would wake it.
@@ -75,16 +78,13 @@ void read_driver(const Dir& device, PciDetails& details, ProblemSink& problems) 
   problems.add(link.error());
 }
 
-void read_sriov(const Dir& device, PciDetails& details, ProblemSink& problems) {
-  const Result<std::optional<std::string>> physical = device.link_basename("physfn");
-  if (!physical) return problems.add(physical.error());
-  if (*physical) {
-    const Result<PciAddress> address = PciAddress::parse(**physical);
-    if (address) details.physical_function = *address;
-    return;
-  }
-  const auto count = internal::read_unsigned(device, "sriov_numvfs", problems);
-  if (count) details.virtual_function_count = static_cast<unsigned>(std::min<std::uint64_t>(*count, 0xffff));
+void read_physical_function(const Dir& device, PciDetails& details, ProblemSink& problems) {
+  const Result<std::optional<std::string>> link = device.link_basename("physfn");
+  if (!link) return problems.add(link.error());
+  if (!*link) return;
+  const Result<PciAddress> address = PciAddress::parse(**link);
+  if (!address) return problems.add(address.error());
+  details.physical_function = *address;
 }
 
 // The driver's DRM minors are directories here: no need to search /sys/class/drm.
@@ -120,7 +120,7 @@ PciDetails read_pci_details(const Dir& device, ProblemSink& problems) {
   read_revision(device, details, problems);
   read_numa_node(device, details, problems);
   read_local_cpus(device, details, problems);
-  read_sriov(device, details, problems);
+  read_physical_function(device, details, problems);
   details.power_state = internal::read_text(device, "power_state", problems);
   read_config(device, details);
   if (details.revision == kAllOnesRevision) details.config_all_ones = true;
@@ -135,7 +135,8 @@ Result<std::string> cpu_list_of_mask(std::string_view mask) {
   std::optional<unsigned> start;
   unsigned cpu = 0;
   for (auto group = groups.rbegin(); group != groups.rend(); ++group) {
-    if (group->size() > kMaskDigits) return fail(ErrorCode::malformed, "", "CPU mask group of more than 32 bits");
+    if (group->size() > kMaskDigits)
+      return fail(ErrorCode::malformed, "", "CPU mask group of more than 32 bits");
     const Result<std::uint64_t> bits = parse_unsigned(*group, "CPU mask", 16, 0xffffffff);
     if (!bits) return fail(bits.error());
     for (unsigned bit = 0; bit < kBitsPerGroup; ++bit, ++cpu) {

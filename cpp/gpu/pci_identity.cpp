@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::uint64_t kMaxClass = 0xffffff;
 constexpr std::uint64_t kMaxId = 0xffff;
-constexpr std::size_t kModaliasIdDigits = 8;  // pci:v000010DEd000015F8sv…: 32-bit fields, PCI_ANY_ID is all ones
+constexpr std::size_t kModaliasIdDigits =
+    8;  // pci:v000010DEd000015F8sv…: 32-bit fields, PCI_ANY_ID is all ones
 
 std::optional<std::uint64_t> hex_or_nothing(std::string_view text, std::uint64_t max) {
   const Result<std::uint64_t> value = parse_unsigned(text, "hexadecimal number", 16, max);
@@ -49,7 +50,8 @@ void take_uevent_line(std::string_view line, PciIdentity& identity) {
   const std::string_view value = trim(line.substr(equals + 1));
   if (key == "DRIVER" && !value.empty()) identity.driver = std::string(value);
   if (key == "PCI_CLASS") {
-    if (const auto code = hex_or_nothing(value, kMaxClass)) identity.class_code = static_cast<std::uint32_t>(*code);
+    if (const auto code = hex_or_nothing(value, kMaxClass))
+      identity.class_code = static_cast<std::uint32_t>(*code);
   }
   if (key == "PCI_ID") {
     const IdPair pair = parse_pair(value);
@@ -116,8 +118,9 @@ PciIdentity read_pci_identity(const Dir& device, ProblemSink& problems) {
     identity.fill_from(parse_uevent(*text));
   }
   if (!identity.subsystem) {
-    identity.subsystem = make_subsystem(internal::read_hex(device, "subsystem_vendor", kMaxId, problems),
-                                        internal::read_hex(device, "subsystem_device", kMaxId, problems));
+    identity.subsystem =
+        make_subsystem(internal::read_hex(device, "subsystem_vendor", kMaxId, problems),
+                       internal::read_hex(device, "subsystem_device", kMaxId, problems));
   }
   if (identity.is_complete() && identity.subsystem) return identity;
   if (const auto text = internal::read_text(device, "modalias", problems)) {

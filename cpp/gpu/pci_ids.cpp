@@ -1,4 +1,5 @@
-// The system's pci.ids (pci.ids(5)): "VVVV  vendor", "<tab>DDDD  device", "<tab><tab>SSSS SSSS  subsystem".
+// The system's pci.ids (pci.ids(5)): "VVVV  vendor", "<tab>DDDD  device", "<tab><tab>SSSS SSSS
+// subsystem".
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -13,8 +14,8 @@
 namespace gpuctl::gpu {
 namespace {
 
-constexpr std::size_t kHeadBytes = 1024;             // the version is in the first lines
-constexpr std::size_t kMaxFileBytes = 16U << 20;     // ten times today's file
+constexpr std::size_t kHeadBytes = 1024;          // the version is in the first lines
+constexpr std::size_t kMaxFileBytes = 16U << 20;  // ten times today's file
 constexpr std::string_view kVersionTag = "Version:";
 constexpr std::size_t kVersionLength = sizeof("2025.06.09") - 1;
 
@@ -47,18 +48,21 @@ Fd open_first(const std::vector<std::string>& files) {
 
 std::optional<std::string> version_of_file(int fd) {
   std::array<char, kHeadBytes> head{};
-  const ssize_t count = retry_on_interrupt([&] { return ::pread(fd, head.data(), head.size(), 0); });
+  const ssize_t count =
+      retry_on_interrupt([&] { return ::pread(fd, head.data(), head.size(), 0); });
   if (count <= 0) return std::nullopt;
   return pci_ids_version({head.data(), static_cast<std::size_t>(count)});
 }
 
 bool all_known(const std::vector<DeviceId>& ids) {
-  return std::all_of(ids.begin(), ids.end(),
-                     [](const DeviceId& id) { return catalogue_name(id.vendor, id.device).has_value(); });
+  return std::all_of(ids.begin(), ids.end(), [](const DeviceId& id) {
+    return catalogue_name(id.vendor, id.device).has_value();
+  });
 }
 
 // The text of the system's file when it has something to say, else nothing.
-std::string read_if_useful(const std::vector<std::string>& files, const std::vector<DeviceId>& wanted, bool& newer) {
+std::string read_if_useful(const std::vector<std::string>& files,
+                           const std::vector<DeviceId>& wanted, bool& newer) {
   const Fd fd = open_first(files);
   if (!fd) return {};
   const std::optional<std::string> version = version_of_file(fd.get());
@@ -70,8 +74,8 @@ std::string read_if_useful(const std::vector<std::string>& files, const std::vec
 }  // namespace
 
 const std::vector<std::string>& system_pci_ids_files() {
-  static const std::vector<std::string> files{"/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids",
-                                              "/usr/share/pci.ids"};
+  static const std::vector<std::string> files{"/usr/share/misc/pci.ids",
+                                              "/usr/share/hwdata/pci.ids", "/usr/share/pci.ids"};
   return files;
 }
 
@@ -80,8 +84,10 @@ std::optional<std::string> pci_ids_version(std::string_view head) {
   if (tag == std::string_view::npos) return std::nullopt;
   const std::size_t end = head.find('\n', tag);
   if (end == std::string_view::npos) return std::nullopt;
-  const std::string_view version = trim(head.substr(tag + kVersionTag.size(), end - tag - kVersionTag.size()));
-  if (version.size() != kVersionLength || version.find_first_not_of("0123456789.") != std::string_view::npos) {
+  const std::string_view version =
+      trim(head.substr(tag + kVersionTag.size(), end - tag - kVersionTag.size()));
+  if (version.size() != kVersionLength ||
+      version.find_first_not_of("0123456789.") != std::string_view::npos) {
     return std::nullopt;
   }
   return std::string(version);
@@ -98,7 +104,8 @@ std::optional<std::string> find_in_pci_ids(std::string_view text, DeviceId id) {
   return std::string(name);
 }
 
-NameSource::NameSource(const std::vector<std::string>& files, const std::vector<DeviceId>& wanted) : ids_(wanted) {
+NameSource::NameSource(const std::vector<std::string>& files, const std::vector<DeviceId>& wanted)
+    : ids_(wanted) {
   bool newer = false;
   const std::string text = wanted.empty() ? std::string() : read_if_useful(files, wanted, newer);
   for (const DeviceId& id : wanted) {

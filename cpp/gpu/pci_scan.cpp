@@ -15,8 +15,10 @@ PciFunction make_function(const PciAddress& address, const PciIdentity& identity
                      *identity.device, identity.subsystem,   identity.driver};
 }
 
-// One open, no directory handle: 400 functions are 400 of these. Anything odd is left to the careful way.
-std::optional<PciFunction> read_quickly(const HostFs& fs, const std::string& path, const PciAddress& address) {
+// One open, no directory handle: 400 functions are 400 of these. Anything odd is left to the
+// careful way.
+std::optional<PciFunction> read_quickly(const HostFs& fs, const std::string& path,
+                                        const PciAddress& address) {
   const Result<std::string> uevent = fs.read_file(path + "/uevent", kMaxUeventBytes);
   if (!uevent) return std::nullopt;
   const PciIdentity identity = parse_uevent(*uevent);
@@ -36,7 +38,8 @@ std::string missing_parts(const PciIdentity& known) {
   return missing;
 }
 
-void read_carefully(const HostFs& fs, const std::string& path, const PciAddress& address, PciScan& scan) {
+void read_carefully(const HostFs& fs, const std::string& path, const PciAddress& address,
+                    PciScan& scan) {
   ProblemSink problems(scan.problems, address.text());
   const Result<std::optional<Dir>> dir = fs.open_dir_if_present(path);
   if (!dir) {
@@ -48,11 +51,12 @@ void read_carefully(const HostFs& fs, const std::string& path, const PciAddress&
     scan.broken.push_back({address, {}, false, "its directory is gone"});
     return;
   }
-  const PciIdentity identity = read_pci_identity(**dir, problems);
+  PciIdentity identity = read_pci_identity(**dir, problems);
   if (identity.is_complete()) {
     scan.functions.push_back(make_function(address, identity));
     return;
   }
+  if (!identity.driver) identity.driver = (*dir)->link_basename("driver").value_or(std::nullopt);
   const bool unreadable = problems.count() > 0;
   scan.broken.push_back({address, identity, unreadable,
                          missing_parts(identity) + (unreadable ? " cannot be read" : " missing")});

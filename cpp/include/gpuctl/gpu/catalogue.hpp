@@ -1,5 +1,5 @@
-// Names of GPUs: the table compiled in (made by tools/make_catalogue.py from pci.ids), the system's pci.ids where
-// it is newer, and what a name tells about chip, model and architecture.
+// Names of GPUs: the table compiled in (made by tools/make_catalogue.py from pci.ids), the system's
+// pci.ids where it is newer, and what a name tells about chip, model and architecture.
 //
 // A name has the form "CHIP [MODEL]", or is one of the two alone:
 //   "GP100GL [Tesla P100 PCIe 16GB]", "Phoenix1" (a chip), "UHD Graphics 620" (a model).
@@ -27,11 +27,13 @@ struct DeviceId {
   std::uint16_t device = 0;
 };
 
-// The names for a node's GPUs. The system's file is 1.5 MB, so it is opened only when there is a GPU, its head
-// alone is read for the version, and all of it only when it is newer or an id is not in the table.
+// The names for a node's GPUs. The system's file is 1.5 MB, so it is opened only when there is a
+// GPU, its head alone is read for the version, and all of it only when it is newer or an id is not
+// in the table.
 class NameSource {
  public:
-  // `files`: where the system's pci.ids may be, in order of preference; empty to use the table alone.
+  // `files`: where the system's pci.ids may be, in order of preference; empty to use the table
+  // alone.
   NameSource(const std::vector<std::string>& files, const std::vector<DeviceId>& wanted);
 
   std::optional<std::string> name(DeviceId id) const;
@@ -57,7 +59,8 @@ struct ChipAndModel {
 
 ChipAndModel split_name(std::uint16_t vendor, std::string_view name);
 
-// The evidence that tells the alternatives of a model ("Radeon Pro VII/Radeon Instinct MI50 32GB") apart.
+// The evidence that tells the alternatives of a model ("Radeon Pro VII/Radeon Instinct MI50 32GB")
+// apart.
 struct ModelEvidence {
   DeviceId id;
   std::optional<std::uint8_t> revision;

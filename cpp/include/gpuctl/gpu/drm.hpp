@@ -1,6 +1,8 @@
-// Cards that only /sys/class/drm shows: a recording of that folder alone, a container that hides the PCI bus.
+// Cards that only /sys/class/drm shows: a recording of that folder alone, a container that hides
+// the PCI bus.
 //
-// A card of a PCI function needs no search: its minors are directories of the function (see PciDetails::drm_names).
+// A card of a PCI function needs no search: its minors are directories of the function (see
+// PciDetails::drm_names).
 #pragma once
 
 #include <string>
@@ -17,9 +19,10 @@ struct DrmCard {
   PciDetails details;
 };
 
-// The cards whose device is a PCI device that is not among `known`. Connectors ("card0-VGA-1") and cards of other
-// buses (platform, virtual) are no cards here.
-std::vector<DrmCard> read_orphan_cards(const HostFs& fs, const std::vector<PciAddress>& known, ProblemSink& problems);
+// The cards whose device is a PCI device that is not among `known`. Connectors ("card0-VGA-1") and
+// cards of other buses (platform, virtual) are no cards here.
+std::vector<DrmCard> read_orphan_cards(const HostFs& fs, const std::vector<PciAddress>& known,
+                                       ProblemSink& problems);
 
 // What the minors "card1", "renderD128" are called in /dev.
 struct DrmNodes {

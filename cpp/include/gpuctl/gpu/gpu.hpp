@@ -72,7 +72,7 @@ struct Gpu {
 
   Health health;
   bool usable = false;
-  bool allotted = true;              // the slot's own limits are not read yet: everything visible is ours
+  bool allotted = true;  // the slot's own limits are not read yet: everything visible is ours
   std::vector<std::string> busy_by;  // filled where processes are read
   std::vector<std::string> sources;  // "pci", "drm", "nvidia_proc", "kfd"
 };

@@ -1,7 +1,8 @@
 // Inventory: all GPUs of the node, all vendors at once, and what was left out and why.
 //
-// Sources are separate readers (PCI, DRM, /proc/driver/nvidia, KFD), joined by PCI address in one place. A device
-// that is broken is in the answer with its health; a file that could not be read is a problem beside the answer.
+// Sources are separate readers (PCI, DRM, /proc/driver/nvidia, KFD), joined by PCI address in one
+// place. A device that is broken is in the answer with its health; a file that could not be read is
+// a problem beside the answer.
 //
 //   Result<Inventory> inventory = discover(fs, {});
 //   for (const Gpu& gpu : inventory->gpus) …
@@ -30,7 +31,7 @@ struct IgnoredDevice {
 };
 
 struct Inventory {
-  std::vector<Gpu> gpus;               // sorted by (pci_address, id); a card without address comes last
+  std::vector<Gpu> gpus;  // sorted by (pci_address, id); a card without address comes last
   std::vector<IgnoredDevice> ignored;  // sorted by address
   std::vector<Problem> problems;
   std::size_t pci_function_count = 0;  // all that were seen, of whatever kind

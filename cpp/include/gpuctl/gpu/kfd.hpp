@@ -1,7 +1,9 @@
-// The KFD topology (/sys/class/kfd/kfd/topology/nodes): AMD's compute driver, and which GPUs it can use.
+// The KFD topology (/sys/class/kfd/kfd/topology/nodes): AMD's compute driver, and which GPUs it can
+// use.
 //
-// One node is one CPU socket or one compute partition. In CPX mode one card is several nodes, whose location_id has
-// function numbers that are no PCI functions: facts of a card are those of its nodes together.
+// One node is one CPU socket or one compute partition. In CPX mode one card is several nodes, whose
+// location_id has function numbers that are no PCI functions: facts of a card are those of its
+// nodes together.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +28,8 @@ struct KfdNode {
 };
 
 struct KfdTopology {
-  bool present = false;         // KFD is loaded (or was recorded)
-  std::vector<KfdNode> nodes;   // GPU nodes only, by number
+  bool present = false;        // KFD is loaded (or was recorded)
+  std::vector<KfdNode> nodes;  // GPU nodes only, by number
 
   // Nodes of the card in this slot, whatever their function.
   std::vector<const KfdNode*> nodes_of(const PciAddress& address) const;

@@ -1,4 +1,5 @@
-// /proc/driver/nvidia/gpus/<address>/information: what the loaded NVIDIA driver says without any tool.
+// /proc/driver/nvidia/gpus/<address>/information: what the loaded NVIDIA driver says without any
+// tool.
 #pragma once
 
 #include <optional>
@@ -15,9 +16,10 @@ namespace gpuctl::gpu {
 struct NvidiaProcGpu {
   PciAddress address;
   std::optional<std::string> model;  // "NVIDIA A100-SXM4-40GB"; the driver's "Unknown" is empty
-  std::optional<std::string> uuid;   // the driver's "GPU-????????-…" of a GPU that it could not start is empty
-  std::optional<unsigned> minor;     // /dev/nvidia<minor>
-  bool excluded = false;             // by the module parameter NVreg_ExcludedGpus
+  std::optional<std::string>
+      uuid;  // the driver's "GPU-????????-…" of a GPU that it could not start is empty
+  std::optional<unsigned> minor;  // /dev/nvidia<minor>
+  bool excluded = false;          // by the module parameter NVreg_ExcludedGpus
 };
 
 // Sorted by address; empty when the driver is not loaded.

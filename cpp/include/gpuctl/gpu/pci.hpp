@@ -1,11 +1,13 @@
 // PCI functions as sysfs shows them (Documentation/ABI/testing/sysfs-bus-pci).
 //
-// A node may have 400 functions and eight GPUs, so reading goes in two steps: scan_pci reads what a function is
-// (one file each, `uevent`, where the kernel or the recorder has it), read_pci_details reads the rest for the few
-// that matter. Where `uevent` is missing the plain files are read, where these are missing too, `modalias`.
-// For display controllers and accelerators of the GPU vendors the plain files are read in any case and win.
+// A node may have 400 functions and eight GPUs, so reading goes in two steps: scan_pci reads what a
+// function is (one file each, `uevent`, where the kernel or the recorder has it), read_pci_details
+// reads the rest for the few that matter. Where `uevent` is missing the plain files are read, where
+// these are missing too, `modalias`. For display controllers and accelerators of the GPU vendors
+// the plain files are read in any case and win.
 //
-// A function that cannot be told what it is stays in the answer as Broken; it never hides the others.
+// A function that cannot be told what it is stays in the answer as Broken; it never hides the
+// others.
 #pragma once
 
 #include <cstdint>
@@ -69,7 +71,8 @@ struct PciScan {
 // ErrorCode of the directory itself only; a machine without a PCI bus is an empty scan.
 Result<PciScan> scan_pci(const HostFs& fs);
 
-// The identity by the files in one device directory (of sys/bus/pci/devices, or a DRM card's `device`).
+// The identity by the files in one device directory (of sys/bus/pci/devices, or a DRM card's
+// `device`).
 PciIdentity read_pci_identity(const Dir& device, ProblemSink& problems);
 
 // The parts of `text` that are well formed. For `uevent` and for `modalias`.
@@ -82,12 +85,11 @@ struct PciDetails {
   std::optional<int> numa_node;
   std::optional<std::string> local_cpus;  // a list: "24-29,88-93"
   std::optional<std::string> driver;
-  bool driver_known = true;               // false: neither `driver` nor `uevent` could be read
-  std::optional<PciAddress> physical_function;
-  unsigned virtual_function_count = 0;    // sriov_numvfs
-  std::optional<std::string> power_state; // "D0" ... "D3cold"
-  bool config_all_ones = false;           // powered off, or fallen off the bus
-  std::vector<std::string> drm_names;     // "card1", "renderD128"
+  bool driver_known = true;  // false: neither `driver` nor `uevent` could be read
+  std::optional<PciAddress> physical_function;    // of a virtual function (SR-IOV)
+  std::optional<std::string> power_state;         // "D0" ... "D3cold"
+  bool config_all_ones = false;                   // powered off, or fallen off the bus
+  std::vector<std::string> drm_names;             // "card1", "renderD128"
   std::optional<std::uint64_t> vram_total_bytes;  // amdgpu
   std::optional<std::string> product_name;        // amdgpu; often empty, then unknown
   std::optional<std::string> unique_id;           // amdgpu

@@ -1,8 +1,9 @@
-// PciAddress: where a PCI function sits, "domain:bus:device.function". The key that joins all sources.
+// PciAddress: where a PCI function sits, "domain:bus:device.function". The key that joins all
+// sources.
 //
-// Tools write it in many ways: sysfs 0000:0c:00.0, nvidia-smi 00000000:0C:00.0, virtual and VMD domains above
-// ffff as 10000:00:00.0. Here it is always lower case with a domain of at least four digits.
-// Addresses order by number, so that 0000:… comes before 10000:….
+// Tools write it in many ways: sysfs 0000:0c:00.0, nvidia-smi 00000000:0C:00.0, virtual and VMD
+// domains above ffff as 10000:00:00.0. Here it is always lower case with a domain of at least four
+// digits. Addresses order by number, so that 0000:… comes before 10000:….
 #pragma once
 
 #include <compare>

@@ -1,4 +1,5 @@
-// Problem: something that could not be read or understood. It is data beside the answer, never instead of it.
+// Problem: something that could not be read or understood. It is data beside the answer, never
+// instead of it.
 #pragma once
 
 #include <optional>
@@ -15,7 +16,8 @@ struct Problem {
   Error error;                             // its path says which file
 };
 
-// Collects the problems of one device. A device that left while it was read (`vanished`) is no problem.
+// Collects the problems of one device. A device that left while it was read (`vanished`) is no
+// problem.
 class ProblemSink {
  public:
   explicit ProblemSink(std::vector<Problem>& problems) : problems_(problems) {}

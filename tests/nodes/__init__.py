@@ -1,0 +1,1 @@
+"""Whole worker nodes for tests: see `compose.py`."""
