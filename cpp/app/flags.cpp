@@ -1,0 +1,175 @@
+#include "flags.hpp"
+
+#include <getopt.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "gpuctl/base/parse.hpp"
+
+namespace gpuctl::app {
+namespace {
+
+bool names_verb(const Flag& flag, const Verb& verb) {
+  const std::vector<std::string_view> names = split(flag.verbs, ',');
+  return std::find(names.begin(), names.end(), verb.name) != names.end();
+}
+
+// How many single-letter edits lie between two words (Levenshtein).
+std::size_t distance(const std::string& a, const std::string& b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t changed = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, changed});
+    }
+  }
+  return row[b.size()];
+}
+
+// " (did you mean `run`?)" where a word is near enough.
+std::string suggestion(const std::string& typed, const std::vector<std::string>& known, const std::string& dashes) {
+  const std::string* best = nullptr;
+  std::size_t best_distance = 3;
+  for (const std::string& word : known) {
+    const std::size_t edits = distance(typed, word);
+    if (edits < best_distance) {
+      best = &word;
+      best_distance = edits;
+    }
+  }
+  return best == nullptr ? "" : " (did you mean `" + dashes + *best + "`?)";
+}
+
+Failure usage_error(const Verb* verb, const std::string& detail) {
+  const std::string help = verb == nullptr ? "`gpuctl help`" : "`gpuctl " + std::string(verb->name) + " --help`";
+  return fail(ErrorCode::usage, "", detail + "; see " + help);
+}
+
+// The flags that may stand at one place, as getopt_long(3) wants them.
+class Options {
+ public:
+  Options(const Verb* verb, bool stop_at_operand) : verb_(verb) {
+    rows_ = flags_of(nullptr);
+    if (verb != nullptr) {
+      for (const Flag* flag : flags_of(verb)) rows_.push_back(flag);
+    }
+    letters_ = stop_at_operand ? "+:" : ":";
+    for (const Flag* flag : rows_) {
+      long_.push_back({flag->name, flag->metavar == nullptr ? no_argument : required_argument, nullptr, 0});
+      if (flag->letter != 0) letters_ += flag->letter;
+    }
+    long_.push_back({nullptr, 0, nullptr, 0});
+  }
+
+  Result<void> parse(int argc, char** argv, Invocation& into) {
+    ::opterr = 0;
+    while (true) {
+      int index = -1;
+      const int found = ::getopt_long(argc, argv, letters_.c_str(), long_.data(), &index);
+      if (found == -1) return {};
+      if (found == '?' || found == ':') return explain(argv, found);
+      if (Result<void> taken = take(*row_of(found, index), into); !taken) return taken;
+    }
+  }
+
+ private:
+  const Flag* row_of(int found, int index) const {
+    if (found == 0) return rows_[static_cast<std::size_t>(index)];
+    return *std::find_if(rows_.begin(), rows_.end(), [&](const Flag* flag) { return flag->letter == found; });
+  }
+
+  Result<void> take(const Flag& flag, Invocation& into) const {
+    std::vector<std::string>& values = into.values[flag.name];
+    if (flag.metavar == nullptr) {
+      values = {"true"};
+      return {};
+    }
+    if (!flag.repeatable && !values.empty() && values.back() != optarg) {
+      return usage_error(verb_, "`--" + std::string(flag.name) + "` was given twice, as `" + printable(values.back()) +
+                                    "` and as `" + printable(optarg) + "`");
+    }
+    values.emplace_back(optarg);
+    return {};
+  }
+
+  Result<void> explain(char** argv, int found) const {
+    const std::string typed = argv[optind - 1];
+    if (found == ':') return usage_error(verb_, "`" + printable(typed) + "` needs a value");
+    if (typed.compare(0, 2, "--") != 0) {
+      return usage_error(verb_, "unknown flag `-" + printable(std::string(1, static_cast<char>(optopt))) + "`");
+    }
+    const std::string name = typed.substr(2, typed.find('=') - 2);
+    std::vector<std::string> known;
+    for (const Flag* flag : rows_) known.emplace_back(flag->name);
+    if (std::find(known.begin(), known.end(), name) != known.end()) {
+      return usage_error(verb_, "`--" + name + "` takes no value");
+    }
+    return usage_error(verb_, "unknown or ambiguous flag `" + printable(typed) + "`" + suggestion(name, known, "--"));
+  }
+
+  const Verb* verb_;
+  std::vector<const Flag*> rows_;
+  std::string letters_;
+  std::vector<option> long_;
+};
+
+Failure unknown_verb(const std::string& typed) {
+  std::vector<std::string> known;
+  for (const Verb& verb : verbs()) known.emplace_back(verb.name);
+  return usage_error(nullptr, "unknown verb `" + printable(typed) + "`" + suggestion(typed, known, ""));
+}
+
+}  // namespace
+
+const Verb* find_verb(const std::string& name) {
+  const auto& all = verbs();
+  const auto row = std::find_if(all.begin(), all.end(), [&](const Verb& verb) { return name == verb.name; });
+  return row == all.end() ? nullptr : &*row;
+}
+
+std::vector<const Flag*> flags_of(const Verb* verb) {
+  std::vector<const Flag*> rows;
+  for (const Flag& flag : flags()) {
+    const bool global = flag.verbs[0] == '\0';
+    if (verb == nullptr ? global : (!global && names_verb(flag, *verb))) rows.push_back(&flag);
+  }
+  return rows;
+}
+
+std::optional<std::string> Invocation::last(const std::string& flag) const {
+  const auto found = values.find(flag);
+  if (found == values.end()) return std::nullopt;
+  return found->second.back();
+}
+
+std::vector<std::string> Invocation::all(const std::string& flag) const {
+  const auto found = values.find(flag);
+  return found == values.end() ? std::vector<std::string>() : found->second;
+}
+
+Result<Invocation> parse_command_line(int argc, char** argv) {
+  Invocation invocation;
+  ::optind = 0;  // a fresh start of getopt, whatever it scanned before
+  if (Result<void> parsed = Options(nullptr, true).parse(argc, argv, invocation); !parsed) return fail(parsed.error());
+  if (::optind >= argc) return invocation;
+
+  const int verb_at = ::optind;
+  invocation.verb = find_verb(argv[verb_at]);
+  if (invocation.verb == nullptr) return unknown_verb(argv[verb_at]);
+  if (invocation.verb->in_python) {
+    invocation.operands.assign(argv + verb_at + 1, argv + argc);
+    return invocation;
+  }
+  Options options(invocation.verb, invocation.verb->takes_command);
+  ::optind = 0;
+  if (Result<void> parsed = options.parse(argc - verb_at, argv + verb_at, invocation); !parsed) return fail(parsed.error());
+  invocation.operands.assign(argv + verb_at + ::optind, argv + argc);
+  return invocation;
+}
+
+}  // namespace gpuctl::app

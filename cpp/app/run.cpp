@@ -1,0 +1,192 @@
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "gpuctl/base/json.hpp"
+#include "gpuctl/base/parse.hpp"
+#include "gpuctl/fence/masks.hpp"
+#include "gpuctl/gpu/inventory.hpp"
+#include "gpuctl/gpu/json.hpp"
+#include "gpuctl/job/supervisor.hpp"
+#include "verbs.hpp"
+
+namespace gpuctl::app {
+namespace {
+
+constexpr Usec kMaxForcedKillTimeout = 600 * kUsecPerSec;
+
+Failure usage(const std::string& detail) { return fail(ErrorCode::usage, "", detail + "; see `gpuctl run --help`"); }
+
+// The payload's environment: ours without gpuctl's own settings, which are not its business.
+std::vector<std::string> inherited(const Environment& environment) {
+  std::vector<std::string> entries;
+  for (const std::string& entry : environment.entries) {
+    if (entry.compare(0, 7, "GPUCTL_") != 0) entries.push_back(entry);
+  }
+  return entries;
+}
+
+void set_variable(std::vector<std::string>& entries, const std::string& name, const std::string& value) {
+  const auto same = [&](const std::string& each) { return each.compare(0, name.size() + 1, name + "=") == 0; };
+  entries.erase(std::remove_if(entries.begin(), entries.end(), same), entries.end());
+  if (!value.empty()) entries.push_back(name + "=" + value);
+}
+
+Result<void> add_variables(const Invocation& invocation, std::vector<std::string>& entries) {
+  for (const std::string& entry : invocation.all("env")) {
+    const std::size_t equals = entry.find('=');
+    if (equals == 0 || equals == std::string::npos) return usage("`--env " + printable(entry) + "`: expected NAME=VALUE");
+    const std::string name = entry.substr(0, equals);
+    set_variable(entries, name, "");
+    entries.push_back(entry);
+  }
+  return {};
+}
+
+Result<void> add_gpus(const Context& context, job::Spec& spec) {
+  std::vector<gpu::Gpu> node;
+  std::vector<gpu::Gpu> assigned;
+  const std::vector<std::string> ids = context.invocation.all("gpu");
+  if (!ids.empty()) {
+    const Result<HostFs> fs = context.open_root();
+    if (!fs) return fail(fs.error());
+    Result<gpu::Inventory> inventory = gpu::discover(*fs, {});
+    if (!inventory) return fail(inventory.error());
+    node = std::move(inventory->gpus);
+  }
+  Json records = Json::array();
+  for (const std::string& id : ids) {
+    const auto found = std::find_if(node.begin(), node.end(), [&](const gpu::Gpu& each) { return each.id == id; });
+    if (found == node.end()) return usage("no GPU `" + printable(id) + "` on this node: `gpuctl discover` lists them");
+    assigned.push_back(*found);
+    records.push_back(gpu::to_json(*found));
+  }
+  for (const auto& [name, value] : fence::mask_variables(node, assigned)) set_variable(spec.environment, name, value);
+  spec.gpus_json = records.dump();
+  return {};
+}
+
+// "fd:N", or a file that is appended to.
+Result<Fd> open_events(const std::optional<std::string>& where) {
+  if (!where) return Fd();
+  if (where->compare(0, 3, "fd:") != 0) return open_at(AT_FDCWD, *where, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY, 0644);
+  const Result<std::uint64_t> number = parse_unsigned(where->substr(3), "`--events fd:N`", 10, 1 << 20);
+  if (!number) return fail(number.error());
+  const int fd = static_cast<int>(*number);
+  if (fd <= STDERR_FILENO || ::fcntl(fd, F_GETFD) < 0) return usage("`--events " + *where + "`: not an open descriptor above 2");
+  return Fd(fd);
+}
+
+std::string absolute(const std::string& path) {
+  if (path.empty() || path.front() == '/') return path;
+  char here[4096];
+  if (::getcwd(here, sizeof here) == nullptr) return path;
+  return std::string(here) + "/" + path;
+}
+
+// GlobalJobId = "host#1.0#1692475573" from the job ad that HTCondor leaves beside its job.
+std::optional<std::string> condor_job_id(const Environment& environment) {
+  const std::optional<std::string> ad_path = environment.find("_CONDOR_JOB_AD");
+  if (!ad_path) return std::nullopt;
+  const Result<Fd> fd = open_at(AT_FDCWD, *ad_path, O_RDONLY | O_NONBLOCK);
+  if (!fd) return std::nullopt;
+  const Result<std::string> ad = read_all(fd->get(), std::size_t{4} << 20, *ad_path);
+  if (!ad) return std::nullopt;
+  for (const std::string_view line : split(*ad, '\n')) {
+    const std::size_t equals = line.find('=');
+    if (equals == std::string_view::npos || to_lower(trim(line.substr(0, equals))) != "globaljobid") continue;
+    const std::string_view value = trim(line.substr(equals + 1));
+    if (value.size() >= 2 && value.front() == '"' && value.back() == '"') return std::string(value.substr(1, value.size() - 2));
+  }
+  return std::nullopt;
+}
+
+Result<void> add_times(const Context& context, job::Spec& spec) {
+  spec.ttl = context.config.duration_usec("ttl");
+  spec.forced_kill_timeout = *context.config.duration_usec("forced_kill_timeout");
+  spec.outer_grace = *context.config.duration_usec("outer_grace");
+  if (spec.forced_kill_timeout > kMaxForcedKillTimeout) return usage("`forced-kill-timeout`: at most 600s");
+  if (spec.ttl && *spec.ttl == 0) return usage("`ttl`: 0 would end the payload before it starts");
+  return {};
+}
+
+Result<void> add_fence(const Context& context, job::Spec& spec) {
+  const std::string demand = *context.config.text("fence");
+  spec.fence_demand = demand == "strict"     ? job::FenceDemand::strict
+                      : demand == "advisory" ? job::FenceDemand::advisory
+                                             : job::FenceDemand::best;
+  const std::string kind = context.invocation.last("process-fence").value_or("pid_namespace");
+  if (kind != "pid_namespace" && kind != "session") return usage("`--process-fence`: pid_namespace or session, got `" + printable(kind) + "`");
+  spec.strongest_fence = kind == "session" ? fence::ProcessFence::session : fence::ProcessFence::pid_namespace;
+  return {};
+}
+
+Result<void> add_identity(const Invocation& invocation, job::Spec& spec) {
+  if (const std::optional<std::string> given = invocation.last("job")) {
+    Result<std::string> id = parse_job_id(*given);
+    if (!id) return fail(id.error());
+    spec.id = std::move(*id);
+  }
+  const Result<std::uint64_t> resubmission =
+      parse_unsigned(invocation.last("resubmission").value_or("0"), "`--resubmission`", 10, 1'000'000);
+  if (!resubmission) return fail(resubmission.error());
+  spec.resubmission = static_cast<unsigned>(*resubmission);
+  return {};
+}
+
+Result<void> add_places(const Context& context, job::Spec& spec) {
+  const Invocation& invocation = context.invocation;
+  spec.state_dir = context.config.text("state_dir");
+  if (const std::optional<std::string> parent = context.config.text("workdir")) spec.workdir_parent = absolute(*parent);
+  spec.inputs = invocation.all("input");
+  spec.keep = invocation.all("keep");
+  spec.capture_output = invocation.has("capture-output");
+  if (const std::optional<std::string> output = invocation.last("output")) spec.output_dir = absolute(*output);
+  if (const std::optional<std::string> report = invocation.last("report")) spec.report_path = absolute(*report);
+  const bool needs_workdir = spec.capture_output || !spec.keep.empty() || !spec.inputs.empty() || spec.output_dir;
+  if (needs_workdir && !spec.workdir_parent) return usage("`--input`, `--keep`, `--output` and `--capture-output` need `--workdir`");
+  return {};
+}
+
+Result<job::Spec> make_spec(const Context& context) {
+  job::Spec spec;
+  spec.argv = context.invocation.operands;
+  if (spec.argv.empty() || spec.argv[0].empty()) return usage("no command to run");
+  spec.environment = inherited(context.environment);
+  spec.die_with_parent = context.invocation.has("die-with-parent");
+  spec.batch = {context.environment.find("SLURM_JOB_ID"), condor_job_id(context.environment)};
+  for (const auto& step : {add_times(context, spec), add_fence(context, spec), add_identity(context.invocation, spec),
+                           add_places(context, spec), add_gpus(context, spec), add_variables(context.invocation, spec.environment)}) {
+    if (!step) return fail(step.error());
+  }
+  Result<Fd> events = open_events(context.invocation.last("events"));
+  if (!events) return fail(std::move(events).error());
+  spec.events = std::move(*events);
+  return spec;
+}
+
+// What we inherited beyond 0, 1 and 2 is not the payload's.
+void close_on_exec_all() {
+  constexpr unsigned kCloseRangeCloexec = 4;
+  if (::syscall(SYS_close_range, 3U, ~0U, kCloseRangeCloexec) == 0) return;
+  const long highest = std::min<long>(::sysconf(_SC_OPEN_MAX), 65536);
+  for (int fd = 3; fd < highest; ++fd) {
+    const int now = ::fcntl(fd, F_GETFD);
+    if (now >= 0) ::fcntl(fd, F_SETFD, now | FD_CLOEXEC);
+  }
+}
+
+}  // namespace
+
+int run_run(const Context& context) {
+  close_on_exec_all();
+  Result<job::Spec> spec = make_spec(context);
+  if (!spec) return complain(spec.error(), spec.error().code == ErrorCode::usage || spec.error().code == ErrorCode::malformed ? 2 : 125);
+  StderrLog log(context.quiet);
+  return job::supervise(std::move(*spec), &log).exit_code;
+}
+
+}  // namespace gpuctl::app

@@ -1,0 +1,17 @@
+// The verbs of the binary. Each takes the context of one invocation and returns the exit code.
+#pragma once
+
+#include "context.hpp"
+
+namespace gpuctl::app {
+
+int run_discover(const Context& context);
+int run_run(const Context& context);
+int run_kill(const Context& context);
+int run_config(const Context& context);
+int run_help(const Invocation& invocation);
+
+// Replaces this process by the sibling executable `gpuctl-VERB`; returns only when that is not possible.
+int exec_python_verb(const Invocation& invocation);
+
+}  // namespace gpuctl::app
