@@ -10,7 +10,7 @@ need_packages() {
     # shellcheck disable=SC2086 # a list of words
     install_packages $missing
     missing=$(missing_needs "$@")
-    [[ -z $missing ]] || die "still missing after the installation: $(echo "$missing" | xargs)"
+    [[ -z $missing ]] || die "still missing after the installation: ${missing//$'\n'/ }"
 }
 
 missing_needs() {
@@ -26,6 +26,8 @@ have_doctest() { [[ -f /usr/include/doctest/doctest.h || -f /usr/local/include/d
 have_certificates() { [[ -s /etc/ssl/certs/ca-certificates.crt || -d /etc/pki/tls/certs ]]; }
 have_lspci() { command -v lspci >/dev/null; }
 have_bwrap() { command -v bwrap >/dev/null; }
+have_find() { command -v find >/dev/null && command -v xargs >/dev/null; }
+have_flock() { command -v flock >/dev/null; }
 have_readelf() { command -v readelf >/dev/null; }
 have_static_libc() { [[ -n $(find /usr/lib /usr/lib64 -maxdepth 2 -name libc.a -print -quit 2>/dev/null) ]]; }
 
@@ -41,6 +43,8 @@ package_of() {
     lspci:apt) echo pciutils pci.ids ;;
     lspci:dnf) echo pciutils hwdata ;;
     bwrap:*) echo bubblewrap ;;
+    find:*) echo findutils ;;
+    flock:*) echo util-linux ;;
     readelf:*) echo binutils ;;
     static_libc:apt) echo libc6-dev ;;
     static_libc:dnf) echo glibc-static libstdc++-static ;;
@@ -102,6 +106,8 @@ if not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")): 
 print("%d.%d.%d" % sys.version_info[:3], sys.executable)' 2>/dev/null
 }
 
+is_root() { ((EUID == 0)); }
+
 install_packages() {
     if command -v apt-get >/dev/null; then
         install_with_apt "$(packages_for apt "$@")"
@@ -113,14 +119,17 @@ install_packages() {
 }
 
 packages_for() {
-    local manager=$1 need
+    local manager=$1 need found=()
     shift
-    for need in "$@"; do package_of "$need" "$manager"; done | xargs
+    for need in "$@"; do
+        found+=("$(package_of "$need" "$manager")")
+    done
+    echo "${found[*]}"
 }
 
 install_with_apt() {
     local packages=$1
-    ((EUID == 0)) || die "missing packages; type: sudo apt-get install -y --no-install-recommends $packages" 2
+    is_root || die "missing packages; type: sudo apt-get install -y --no-install-recommends $packages" 2
     # shellcheck disable=SC2086 # a list of words
     if ! apt-get install --simulate --no-install-recommends $packages >/dev/null 2>&1; then
         step apt-update "reading the package lists" apt-get update || exit 1
@@ -140,6 +149,6 @@ apt_install() {
 install_with_dnf() {
     local packages=$1 prepare=
     [[ $packages != *doctest* ]] || prepare="dnf install -y epel-release && "
-    ((EUID == 0)) || die "missing packages; type: sudo sh -c '${prepare}dnf install -y $packages'" 2
+    is_root || die "missing packages; type: sudo sh -c '${prepare}dnf install -y $packages'" 2
     step dnf-install "installing $packages" sh -c "${prepare}dnf install -y $packages" || exit 1
 }

@@ -18,6 +18,6 @@ set_up() {
 set_up_tools() {
     found_python=$(find_python) || found_python=
     found_compiler=$(find_compiler) || found_compiler=
-    need_packages compiler python certificates doctest
+    need_packages find flock compiler python certificates doctest
     use_venv
 }

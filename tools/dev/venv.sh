@@ -32,7 +32,7 @@ make_venv() {
 # need_wheels NAME: what requirements/NAME.txt pins is in the venv. The copy beside it says what was installed.
 need_wheels() {
     local list=$root/requirements/$1.txt done_list=$venv/installed-$1.txt
-    cmp -s "$list" "$done_list" && return 0
+    [[ $(<"$list") == $(cat "$done_list" 2>/dev/null) ]] && return 0
     step "pip-$1" "installing requirements/$1.txt" \
         "$python" -m pip install --disable-pip-version-check --no-input -r "$list" || exit 1
     cp "$list" "$done_list"

@@ -1,8 +1,9 @@
 # shellcheck shell=bash disable=SC2154,SC2164 # `root` and others come from ./dev, which has set -e
-#: make the static binary for sites: dist/gpuctl-VERSION-x86_64.tar.gz
+#: make the static binary for sites in dist/: ./dev dist
 #:
-#: Proves that it needs no library (readelf -d) and runs in an empty root, then packs it with its man page,
-#: completions, README and LICENSE. The same sources give the same bytes (SOURCE_DATE_EPOCH is respected).
+#: The tarball is dist/gpuctl-VERSION-x86_64.tar.gz: the binary, its man page and completions, README, LICENSE.
+#: Proves that the binary needs no library (readelf -d) and runs in an empty root. The same sources give the same
+#: bytes (SOURCE_DATE_EPOCH is respected).
 
 verb_main() {
     local version machine name
