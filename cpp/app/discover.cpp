@@ -106,7 +106,8 @@ std::string ignored_table(const std::vector<gpu::IgnoredDevice>& ignored) {
                     each.vendor_id.value_or("?") + ":" + each.device_id.value_or("?"),
                     each.class_id.value_or("?"), each.reason.code, printable(each.reason.detail)});
   }
-  return "\n" + align(rows);
+  std::string text = "\n";
+  return text += align(rows);
 }
 
 std::string plural(std::size_t count, const char* noun) {
