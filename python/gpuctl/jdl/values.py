@@ -67,7 +67,8 @@ def _read_list(source: Source, start: int, end: int, key: str, warn: Warn) -> Va
     if source.text[end - 1] != "}" or end - start < 2:
         line, column = source.position(start)
         expected = f"`}}` to close the list of `{key}` opened at line {line}, column {column}"
-        raise source.error(end, source.found_at(end), expected)
+        stop = len(source.text) - len(source.text[end:].lstrip(BLANK))  # the `;` or the end
+        raise source.error(stop, source.found_at(stop), expected)
     elements = _quoted_elements(source, start + 1, end - 1, key, warn)
     if elements is None:
         return _unquoted_contents(source, start + 1, end - 1, key, warn)
