@@ -180,8 +180,8 @@ void close_all_but(int first, int second) {
   const char* failed = uid != nullptr ? internal::map_ids(*uid, gid) : nullptr;
   if (failed == nullptr) failed = internal::mount_own_proc();
   if (failed != nullptr) give_up(channel, failed);
-  // Fails when the caller died before PDEATHSIG was set: then nobody may be left behind.
-  if (!send_word(channel, Word::ready)) ::_exit(125);
+  // PDEATHSIG does not come when the caller died before it was set; the payload's first word does not arrive then
+  // either, so the payload ends, and we with it.
   const pid_t payload = clone_process(0);
   if (payload < 0) give_up(channel, "fork the payload");
   if (payload == 0) become_payload(request, plan, channel, exec_error);
@@ -212,16 +212,13 @@ std::vector<Attempt> attempts(ProcessFence strongest) {
   return all;
 }
 
-// Reads the words of a starting child until its payload waits for release().
+// Waits for the payload's word that it is ready, or for init's that it failed.
 Result<void> await_ready(Child& child) {
-  const int words = child.fence == ProcessFence::pid_namespace ? 2 : 1;  // init's and the payload's
-  for (int i = 0; i < words; ++i) {
-    const Result<Received> received = receive(child.channel.get(), kSetupTimeoutMs);
-    if (!received) return fail(received.error());
-    const Message& message = received->message;
-    if (message.word != Word::ready) return fail_errno(message.value, "", std::string("cannot ") + message.step);
-    child.payload = received->sender;
-  }
+  const Result<Received> received = receive(child.channel.get(), kSetupTimeoutMs);
+  if (!received) return fail(received.error());
+  const Message& message = received->message;
+  if (message.word != Word::ready) return fail_errno(message.value, "", std::string("cannot ") + message.step);
+  child.payload = received->sender;
   return {};
 }
 

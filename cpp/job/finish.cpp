@@ -19,6 +19,7 @@
 namespace gpuctl::job {
 namespace {
 
+constexpr std::size_t kMaxReportBytes = std::size_t{64} << 20;
 constexpr time_t kReportKeptSeconds = 24 * 3600;
 constexpr Usec kStartGrace = 2 * kUsecPerSec;  // a start of another job does not wait longer for a dead one
 constexpr Usec kGiveUpAfter = 60 * kUsecPerSec;
@@ -114,10 +115,21 @@ bool is_older_than(int dir_fd, const char* name, time_t seconds) {
 
 bool has_report(int dir_fd) { return ::faccessat(dir_fd, kReportFile, F_OK, AT_SYMLINK_NOFOLLOW) == 0; }
 
+// The supervisor had written its report and died before it was delivered.
+bool deliver_again(int dir_fd) {
+  const Result<JobRecord> record = read_job_record(dir_fd);
+  if (!record || record->report_path.empty()) return false;
+  const Result<Fd> fd = open_at(dir_fd, kReportFile, O_RDONLY | O_NOFOLLOW);
+  if (!fd) return false;
+  const Result<std::string> text = read_all(fd->get(), kMaxReportBytes, kReportFile);
+  return text && write_report_file(record->report_path, *text);
+}
+
 std::string finish_one(const HostFs& fs, StateDir& state, JobDir job) {
   const std::string name = job.name;
   if (has_report(job.dir.get())) {
-    if (!is_older_than(job.dir.get(), kReportFile, kReportKeptSeconds)) return {};
+    const bool delivered = deliver_again(job.dir.get());
+    if (!delivered && !is_older_than(job.dir.get(), kReportFile, kReportKeptSeconds)) return {};
     if (const Result<void> removed = state.remove(std::move(job)); !removed) return removed.error().message();
     return {};
   }
@@ -139,6 +151,13 @@ Finished finish_job(const HostFs& fs, const JobDir& directory, Usec grace) {
     return finished;
   }
   const Result<PayloadRecord> payload = read_payload_record(directory.dir.get());
+  if (has_report(directory.dir.get()) && members_of(fs, *job, payload).empty()) {
+    finished.kill.method = "already over";
+    finished.kill.proof = proof_of(fs, payload);
+    finished.gone = true;
+    deliver_again(directory.dir.get());
+    return finished;
+  }
   if (proc::read_boot_id(fs).value_or("") == job->supervisor.boot_id) {
     finished.kill = end_members(fs, *job, payload, grace);
   } else {

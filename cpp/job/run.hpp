@@ -16,6 +16,7 @@
 #include "gpuctl/job/trace.hpp"
 #include "gpuctl/job/workdir.hpp"
 #include "gpuctl/kill/signaller.hpp"
+#include "gpuctl/proc/identity.hpp"
 #include "records.hpp"
 
 namespace gpuctl::job {
@@ -27,6 +28,7 @@ struct Run {
   Spec spec;
   Trace trace;
   HostFs fs;  // the live machine: processes are only ever those of this one
+  proc::Here here;
   Report report;
   sigset_t signal_mask{};      // as it was when gpuctl was started: the payload's
   sigset_t handled_signals{};  // what watch() takes

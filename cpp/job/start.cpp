@@ -61,8 +61,10 @@ bool fill_identity(Run& run) {
   report.hostname = hostname();
   if (report.nonce.empty()) return never_started(run, "KILLED", "the kernel gives no random numbers");
 
-  const Result<proc::Identity> self = proc::identify(run.fs, ::getpid());
+  const Result<proc::Here> here = proc::read_here(run.fs);
+  const Result<proc::Identity> self = here ? proc::identify(run.fs, *here, ::getpid()) : fail(here.error());
   if (!self) return never_started(run, "KILLED", "cannot tell who we are: " + self.error().message());
+  run.here = *here;
   report.boot_id = self->boot_id;
   if (Result<cgroup::Home> home = cgroup::read_home(run.fs)) report.cgroup = std::move(*home);
   run.signaller = std::make_unique<kill::Signaller>(run.fs, self->start_ticks);
@@ -158,9 +160,9 @@ Result<void> record_payload(Run& run) {
   const fence::Child& child = *run.child;
   PayloadRecord payload;
   payload.fence = name_of(child.fence);
-  const Result<proc::Identity> init = proc::identify(run.fs, child.pid);
+  const Result<proc::Identity> init = proc::identify(run.fs, run.here, child.pid);
   if (!init) return fail(init.error());
-  const Result<proc::Identity> process = proc::identify(run.fs, child.payload);
+  const Result<proc::Identity> process = proc::identify(run.fs, run.here, child.payload);
   if (!process) return fail(process.error());
   payload.init = *init;
   payload.payload = *process;

@@ -148,8 +148,10 @@ void answer_clients(Run& run, const Json& report) {
   for (const int client : run.waiting_clients) run.control->answer(client, reply);
 }
 
-// The directory outlives a job only while its report was not delivered, or while something of it lives.
+// First into the job's directory: from then on whoever finds the job delivers this report and makes none of its own.
+// The directory outlives the job only while the report was not delivered, or while something of the job lives.
 void deliver(Run& run, const Json& json, const std::string& text) {
+  const bool recorded = !run.directory || replace_file(run.directory->dir.get(), kReportFile, text).has_value();
   bool delivered = true;
   if (!run.spec.report_path.empty()) {
     const Result<void> written = write_report_file(run.spec.report_path, text);
@@ -158,9 +160,8 @@ void deliver(Run& run, const Json& json, const std::string& text) {
   }
   run.trace.event("end", {{"report", json}});
   if (!run.directory) return;
-  const Result<void> kept = replace_file(run.directory->dir.get(), kReportFile, text);
   answer_clients(run, json);
-  if (!delivered || run.report.state == State::survivors || !kept) return;
+  if (!delivered || !recorded || run.report.state == State::survivors) return;
   if (Result<void> removed = run.state->remove(std::move(*run.directory)); !removed) {
     run.trace.line(LogLevel::warning, removed.error().message());
   }

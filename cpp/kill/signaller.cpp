@@ -29,13 +29,17 @@ int send_signal(const Result<Fd>& pidfd, pid_t pid, int signal) {
 
 }  // namespace
 
-Signaller::Signaller(const HostFs& fs, std::uint64_t job_start_ticks) : fs_(fs), job_start_ticks_(job_start_ticks) {
+Signaller::Signaller(const HostFs& fs, std::uint64_t job_start_ticks) : fs_(fs), job_start_ticks_(job_start_ticks) {}
+
+// Ourselves and our ancestors; read when the first signal goes out, most jobs end without one.
+bool Signaller::is_protected(pid_t target) {
   pid_t pid = ::getpid();
   while (pid > 1 && protected_.insert(pid).second) {
     const Result<proc::Stat> stat = proc::read_stat(fs_, pid);
     if (!stat) break;
     pid = stat->ppid;
   }
+  return protected_.count(target) != 0;
 }
 
 Sent Signaller::refuse(const proc::Stat& target, const std::string& reason) {
@@ -47,7 +51,7 @@ Sent Signaller::refuse(const proc::Stat& target, const std::string& reason) {
 
 Sent Signaller::send(const proc::Stat& target, int signal) {
   if (target.pid < 2) return refuse(target, "not a process that a job can have");
-  if (protected_.count(target.pid) != 0) return refuse(target, "gpuctl itself or an ancestor of it");
+  if (is_protected(target.pid)) return refuse(target, "gpuctl itself or an ancestor of it");
   const Result<Fd> pidfd = proc::open_pidfd(target.pid);
   if (!pidfd && pidfd.error().errno_value == ESRCH) return Sent::gone;
 

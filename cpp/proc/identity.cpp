@@ -55,19 +55,19 @@ Result<Fd> open_pidfd(pid_t pid) {
   return fd;
 }
 
-Result<Identity> identify(const HostFs& fs, pid_t pid) {
-  Identity identity;
-  identity.pid = pid;
-  const Result<Fd> pidfd = open_pidfd(pid);
-  const Result<Stat> stat = read_stat(fs, pid);
-  if (!stat) return fail(stat.error());
+Result<Here> read_here(const HostFs& fs) {
   const Result<std::string> boot_id = read_boot_id(fs);
   if (!boot_id) return fail(boot_id.error());
   const Result<std::uint64_t> pid_namespace = read_namespace(fs, ::getpid(), "pid");
   if (!pid_namespace) return fail(pid_namespace.error());
-  identity.boot_id = *boot_id;
-  identity.pid_namespace = *pid_namespace;
-  identity.start_ticks = stat->start_ticks;
+  return Here{*boot_id, *pid_namespace};
+}
+
+Result<Identity> identify(const HostFs& fs, const Here& here, pid_t pid) {
+  const Result<Fd> pidfd = open_pidfd(pid);
+  const Result<Stat> stat = read_stat(fs, pid);
+  if (!stat) return fail(stat.error());
+  Identity identity{here.boot_id, here.pid_namespace, pid, stat->start_ticks, std::nullopt};
   if (pidfd) identity.pidfs_inode = unique_inode(pidfd->get());
   return identity;
 }

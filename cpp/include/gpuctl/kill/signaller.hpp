@@ -46,6 +46,7 @@ class Signaller {
  private:
   using Key = std::pair<pid_t, std::uint64_t>;  // pid, start time: enough among processes that we saw
 
+  bool is_protected(pid_t target);
   Sent refuse(const proc::Stat& target, const std::string& reason);
 
   const HostFs& fs_;

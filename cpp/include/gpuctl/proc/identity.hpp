@@ -33,7 +33,15 @@ Result<std::string> read_boot_id(const HostFs& fs);
 // The inode of a process's namespace: kind is "pid", "user", "net", ...
 Result<std::uint64_t> read_namespace(const HostFs& fs, pid_t pid, const char* kind);
 
-Result<Identity> identify(const HostFs& fs, pid_t pid);
+// Where a pid has its meaning: read once, it is the same for all that we look at.
+struct Here {
+  std::string boot_id;
+  std::uint64_t pid_namespace = 0;  // ours
+};
+
+Result<Here> read_here(const HostFs& fs);
+
+Result<Identity> identify(const HostFs& fs, const Here& here, pid_t pid);
 Liveness judge(const HostFs& fs, const Identity& identity);
 
 // pidfd_open(2); ErrorCode::unsupported on kernels before 5.3, vanished when the process is gone.
