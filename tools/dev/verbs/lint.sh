@@ -69,7 +69,7 @@ check_mypy_loosely() {
 cpp_files() { find cpp tests/cpp -type f \( -name '*.cpp' -o -name '*.hpp' \) -print0; }
 
 shell_files() {
-    find dev .ci tools tests -type f \( -name '*.sh' -o -path dev -o -path .ci/run \) -print0
+    find dev .ci tools tests examples -type f \( -name '*.sh' -o -path dev -o -path .ci/run \) -print0
 }
 
 fix_format() {
