@@ -140,6 +140,9 @@ Result<void> add_identity(const Invocation& invocation, job::Spec& spec) {
 Result<void> add_places(const Context& context, job::Spec& spec) {
   const Invocation& invocation = context.invocation;
   spec.state_dir = context.config.text("state_dir");
+  if (context.root() != "/" && !spec.state_dir) {
+    return usage("`--root` needs `--state-dir`: a job on stand-in hardware is not recorded among the real ones");
+  }
   if (const std::optional<std::string> parent = context.config.text("workdir")) spec.workdir_parent = absolute(*parent);
   spec.inputs = invocation.all("input");
   spec.keep = invocation.all("keep");
