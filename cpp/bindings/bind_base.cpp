@@ -1,0 +1,78 @@
+#include <pybind11/stl.h>
+#include <unistd.h>
+
+#include <map>
+#include <string>
+
+#include "bindings.hpp"
+#include "errors.hpp"
+#include "gpuctl/base/clock.hpp"
+#include "gpuctl/base/config.hpp"
+#include "gpuctl/base/host_paths.hpp"
+#include "gpuctl/base/parse.hpp"
+
+namespace py = pybind11;
+
+namespace gpuctl::bindings {
+namespace {
+
+// The environment as the process has it now, once per call: os.environ writes through to it.
+std::map<std::string, std::string> gpuctl_variables() {
+  std::map<std::string, std::string> found;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    const std::size_t equals = text.find('=');
+    if (text.compare(0, 7, "GPUCTL_") == 0 && equals != std::string::npos) {
+      found[text.substr(0, equals)] = text.substr(equals + 1);
+    }
+  }
+  return found;
+}
+
+ConfigSources sources_with(std::map<std::string, std::string> flags) {
+  ConfigSources sources;
+  sources.system_file = host_paths::kLiveSystemConfig;
+  sources.environment = gpuctl_variables();
+  const auto user_file = sources.environment.find("GPUCTL_CONFIG");
+  if (user_file != sources.environment.end()) sources.user_file = user_file->second;
+  sources.flags = std::move(flags);
+  return sources;
+}
+
+py::list load_config(std::map<std::string, std::string> flags) {
+  const ConfigSources sources = sources_with(std::move(flags));  // with the GIL: nobody else may setenv(3) meanwhile
+  Result<Config> config = [&] {
+    const py::gil_scoped_release release;
+    return Config::load(sources);
+  }();
+  const Config loaded = value_or_raise(std::move(config));
+  py::list settings;
+  for (const ConfigKey& key : config_keys()) {
+    const ConfigValue& value = loaded.value(key.key);
+    py::dict setting;
+    setting["key"] = key.key;
+    setting["value"] = value.text;
+    setting["origin"] = value.origin;
+    setting["enforced_by"] = value.enforced_by;
+    setting["usec"] = key.kind == ConfigKind::duration ? py::cast(loaded.duration_usec(key.key)) : py::none();
+    settings.append(setting);
+  }
+  return settings;
+}
+
+}  // namespace
+
+void bind_base(py::module_& module) {
+  module.def("load_config", &load_config, py::arg("flags"));
+  module.def(
+      "parse_job_id", [](const std::string& text) { return value_or_raise(parse_job_id(text)); }, py::arg("text"));
+  module.def(
+      "parse_duration_usec",
+      [](const std::string& text, const std::string& what) { return value_or_raise(parse_duration_usec(text, what)); },
+      py::arg("text"), py::arg("what"));
+  module.def("trace_stamp", &format_trace_stamp, py::arg("realtime_usec"));
+  module.def("rfc3339", &format_rfc3339, py::arg("realtime_usec"));
+  module.def("duration_text", &format_duration, py::arg("usec"));
+}
+
+}  // namespace gpuctl::bindings

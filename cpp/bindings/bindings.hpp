@@ -1,0 +1,16 @@
+// The parts of gpuctl._core: one function for each room that Python sees. python/gpuctl/_core.pyi is their documentation.
+//
+// Thin: each function reads what it is given, calls the core with the GIL released where that can block, and hands
+// the answer over as plain str, int, list and dict.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace gpuctl::bindings {
+
+void bind_base(pybind11::module_& module);  // settings, ids, stamps
+void bind_gpu(pybind11::module_& module);   // the inventory
+void bind_job(pybind11::module_& module);   // kill reasons
+void bind_app(pybind11::module_& module);   // the tables of the command line
+
+}  // namespace gpuctl::bindings

@@ -1,0 +1,10 @@
+// gpuctl._core: the core as Python sees it. Nobody imports it but the package itself.
+#include "bindings.hpp"
+
+PYBIND11_MODULE(_core, module) {
+  module.attr("version") = GPUCTL_VERSION;
+  gpuctl::bindings::bind_base(module);
+  gpuctl::bindings::bind_gpu(module);
+  gpuctl::bindings::bind_job(module);
+  gpuctl::bindings::bind_app(module);
+}

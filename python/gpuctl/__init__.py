@@ -1,0 +1,65 @@
+"""gpuctl: GPUs and jobs on a worker node.
+
+    import gpuctl
+
+    for gpu in gpuctl.Host().discover().gpus:
+        print(gpu.id, gpu.model, gpu.health.state)
+    report = gpuctl.run(["./simulate", "--events", "100"], ttl="2h")
+    print(report.exit_code, report.kill_reason.name)
+
+Names are loaded at their first use (PEP 562), so that `import gpuctl` costs next to nothing in
+programs that may never need them.
+"""
+
+TYPE_CHECKING = False  # what typing's own constant is, without importing typing
+if TYPE_CHECKING:
+    from gpuctl import errors as errors
+    from gpuctl import jdl as jdl
+    from gpuctl._core import version as __version__
+    from gpuctl.errors import GpuctlError as GpuctlError
+    from gpuctl.gpus import Gpu as Gpu
+    from gpuctl.gpus import Inventory as Inventory
+    from gpuctl.host import Host as Host
+    from gpuctl.report import Report as Report
+    from gpuctl.runner import run as run
+
+__all__ = [
+    "Gpu",
+    "GpuctlError",
+    "Host",
+    "Inventory",
+    "Report",
+    "__version__",
+    "errors",
+    "jdl",
+    "run",
+]
+
+# name -> (module, attribute); None: the module itself
+_PLACES = {
+    "Gpu": ("gpuctl.gpus", "Gpu"),
+    "GpuctlError": ("gpuctl.errors", "GpuctlError"),
+    "Host": ("gpuctl.host", "Host"),
+    "Inventory": ("gpuctl.gpus", "Inventory"),
+    "Report": ("gpuctl.report", "Report"),
+    "__version__": ("gpuctl._core", "version"),
+    "errors": ("gpuctl.errors", None),
+    "jdl": ("gpuctl.jdl", None),
+    "run": ("gpuctl.runner", "run"),
+}
+
+
+def __getattr__(name: str) -> object:
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"module `gpuctl` has no attribute `{name}`")
+    from importlib import import_module
+
+    module = import_module(place[0])
+    value = module if place[1] is None else getattr(module, place[1])
+    globals()[name] = value  # the next use does not come here
+    return value
+
+
+def __dir__() -> "list[str]":
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,60 @@
+"""The C++ core. Private: the package wraps every one of these.
+
+A failure of the core is raised as its leaf of `gpuctl.errors`. All functions may be called from
+several threads at once; those that read files release the GIL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+version: str
+
+class Setting(TypedDict):
+    key: str
+    value: str | None
+    origin: str
+    enforced_by: str | None
+    usec: int | None
+
+class Flag(TypedDict):
+    name: str
+    letter: str
+    metavar: str | None
+    repeatable: bool
+    is_global: bool
+    help: str
+
+class ExitCode(TypedDict):
+    code: int
+    meaning: str
+
+class KillReason(TypedDict):
+    name: str
+    code: int
+    jalien_code: int
+    meaning: str
+
+def discover_json(root: str, pci_ids_files: Sequence[str] | None) -> str:
+    """The inventory of `root` as JSON text; None: names from the usual places."""
+
+def load_config(flags: Mapping[str, str]) -> list[Setting]:
+    """Every setting in force: system file, GPUCTL_CONFIG, environment, then `flags`."""
+
+def parse_job_id(text: str) -> str: ...
+def parse_duration_usec(text: str, what: str) -> int: ...
+def trace_stamp(realtime_usec: int) -> str:
+    """`Aug 19 22:06:13` in local time."""
+
+def rfc3339(realtime_usec: int) -> str:
+    """`2026-08-19T20:06:13.042Z`."""
+
+def duration_text(usec: int) -> str:
+    """`12.3 s`, for people."""
+
+def flags(verb: str) -> list[Flag]:
+    """The verb's own flags, then the global ones."""
+
+def exit_codes() -> list[ExitCode]: ...
+def kill_reasons() -> list[KillReason]: ...
