@@ -22,9 +22,10 @@ import os
 import stat
 import struct
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Callable, Mapping, Optional, Sequence, Union
+from typing import Callable, Optional, Union
 
 AMD = "1002"
 INTEL = "8086"
@@ -473,7 +474,9 @@ def pci400() -> Node:
     def card(minor: int, address: str) -> Function:
         gpu = Function(address, THREE_D, NVIDIA, "2330", "10de:16c1", "a1", "nvidia")
         numa_node = minor // 4
-        return replace(gpu, numa_node=numa_node, cpus="0-47,96-143" if minor < 4 else "48-95,144-191")
+        return replace(
+            gpu, numa_node=numa_node, cpus="0-47,96-143" if minor < 4 else "48-95,144-191"
+        )
 
     buses = ("1b", "43", "52", "61", "9d", "c3", "d1", "df")
     functions, cards, nodes = _nvidia_node(
@@ -481,7 +484,15 @@ def pci400() -> Node:
     )
     for bus in ("07", "08", "09", "0a"):
         functions.append(
-            Function(f"0000:{bus}:00.0", OTHER_BRIDGE, NVIDIA, "22a3", "10de:1796", "a1", "nvidia-nvswitch")
+            Function(
+                f"0000:{bus}:00.0",
+                OTHER_BRIDGE,
+                NVIDIA,
+                "22a3",
+                "10de:1796",
+                "a1",
+                "nvidia-nvswitch",
+            )
         )
     functions.append(replace(_ASPEED, address="0000:03:00.0"))
     functions.append(Function("0000:19:00.0", NETWORK, "15b3", "1021", driver="mlx5_core"))
