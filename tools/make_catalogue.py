@@ -20,8 +20,9 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Iterable, Iterator, NamedTuple
+from typing import NamedTuple
 
 VENDORS = {"10de": "kNvidiaNames", "1002": "kAmdNames", "8086": "kIntelNames"}
 
@@ -38,8 +39,8 @@ NOT_GRAPHICS = re.compile(
 BRACKETED = re.compile(r"\[[^]]*\]")  # the model: "Tesla P100 PCIe 16GB" is no PCIe bridge
 NVSWITCH = re.compile(r"\bNVSwitch\b")
 INTEL_GRAPHICS = re.compile(
-    r"\b(?:graphics|arc|iris|DG[12]|SG1|ATS-M|ponte vecchio|battlemage|data center GPU|video display"
-    r"|integrated display)\b",
+    r"\b(?:graphics|arc|iris|DG[12]|SG1|ATS-M|ponte vecchio|battlemage|data center GPU"
+    r"|video display|integrated display)\b",
     re.IGNORECASE,
 )
 INTEL_NOT_GRAPHICS = re.compile(
@@ -80,9 +81,9 @@ SUPPLEMENT = (
 HEADER = """\
 // Written by tools/make_catalogue.py; do not edit.
 //
-// Names from pci.ids {version} (https://pci-ids.ucw.cz/), maintained by Albert Pool, Martin Mares and other
-// volunteers, distributed under the GNU General Public License (version 2 or higher) or the 3-clause BSD
-// License: used here under the latter. Rows are sorted by device id for a binary search.
+// Names from pci.ids {version} (https://pci-ids.ucw.cz/), maintained by Albert Pool, Martin Mares
+// and other volunteers, distributed under the GNU General Public License (version 2 or higher) or
+// the 3-clause BSD License: used here under the latter. Sorted by device id for a binary search.
 inline constexpr const char* kCatalogueVersion = "{version}";
 """
 

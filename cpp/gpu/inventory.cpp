@@ -95,6 +95,7 @@ class Join {
 
   void take_drm(const PciScan& scan) {
     std::vector<PciAddress> known;
+    known.reserve(scan.functions.size() + scan.broken.size());
     for (const PciFunction& function : scan.functions) known.push_back(function.address);
     for (const BrokenFunction& broken : scan.broken) known.push_back(broken.address);
     std::sort(known.begin(), known.end());

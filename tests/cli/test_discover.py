@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 import jsonschema
 import pytest
@@ -367,7 +367,7 @@ def without_override() -> list[str]:
     return [setpriv, "--bounding-set=-dac_override,-dac_read_search"]
 
 
-def run_restricted(binary: Path, root: Path) -> tuple[int, Optional[dict[str, Any]], str]:
+def run_restricted(binary: Path, root: Path) -> tuple[int, dict[str, Any] | None, str]:
     done = subprocess.run(
         [*without_override(), str(binary), "discover", "--json", "--root", str(root)],
         capture_output=True,

@@ -12,7 +12,6 @@ import re
 import tarfile
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from typing import Optional
 
 from nodes.compose import Function, Node, compose
 
@@ -95,7 +94,7 @@ def functions_of_hwloc(text: str) -> list[Function]:
     return list(functions.values())
 
 
-def _function_of_pci_type(address: str, pci_type: str) -> Optional[Function]:
+def _function_of_pci_type(address: str, pci_type: str) -> Function | None:
     found = re.match(r"(\w{4}) \[(\w{4}):(\w{4})\] \[(\w{4}:\w{4})\] (\w{2})", pci_type)
     if not found:
         return None

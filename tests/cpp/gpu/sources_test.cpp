@@ -29,10 +29,10 @@ TEST_CASE("nvidia's information file") {
 }
 
 TEST_CASE("what the NVIDIA driver does not know is unknown") {
-  const NvidiaProcGpu gpu = parse_nvidia_information(
-      kAddress,
-      "Model: Unknown\nGPU UUID: GPU-????????\nDevice Minor: x\nGPU "
-      "Excluded: Yes\n:\n");
+  const NvidiaProcGpu gpu =
+      parse_nvidia_information(kAddress,
+                               "Model: Unknown\nGPU UUID: GPU-????????\nDevice Minor: x\nGPU "
+                               "Excluded: Yes\n:\n");
   CHECK_FALSE(gpu.model.has_value());
   CHECK_FALSE(gpu.uuid.has_value());
   CHECK_FALSE(gpu.minor.has_value());
