@@ -182,12 +182,26 @@ void close_on_exec_all() {
   }
 }
 
+// A program that watches the events learns of it there, since there is no report of a job that was not accepted.
+int refuse(const Context& context, const Error& error) {
+  const bool callers_fault = error.code == ErrorCode::usage || error.code == ErrorCode::malformed;
+  const Result<Fd> events = open_events(context.invocation.last("events"));
+  if (events && events->get() >= 0) {
+    const Json event = {{"event", "error"},
+                        {"at", format_rfc3339(realtime_usec())},
+                        {"code", name_of(error.code)},
+                        {"text", error.message()}};
+    static_cast<void>(write_all(events->get(), to_line(event), "events").has_value());  // nobody to tell
+  }
+  return complain(error, callers_fault ? 2 : 125);
+}
+
 }  // namespace
 
 int run_run(const Context& context) {
   close_on_exec_all();
   Result<job::Spec> spec = make_spec(context);
-  if (!spec) return complain(spec.error(), spec.error().code == ErrorCode::usage || spec.error().code == ErrorCode::malformed ? 2 : 125);
+  if (!spec) return refuse(context, spec.error());
   StderrLog log(context.quiet);
   return job::supervise(std::move(*spec), &log).exit_code;
 }

@@ -2,12 +2,14 @@
 #include <unistd.h>
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "bindings.hpp"
 #include "errors.hpp"
 #include "gpuctl/base/clock.hpp"
 #include "gpuctl/base/config.hpp"
+#include "gpuctl/base/host_fs.hpp"
 #include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/parse.hpp"
 
@@ -60,6 +62,16 @@ py::list load_config(std::map<std::string, std::string> flags) {
   return settings;
 }
 
+// nullopt where it cannot be read.
+std::optional<std::string> boot_id() {
+  const py::gil_scoped_release release;
+  const Result<HostFs> fs = HostFs::open("/");
+  if (!fs) return std::nullopt;
+  const Result<std::string> text = fs->read_file(host_paths::kBootId);
+  if (!text) return std::nullopt;
+  return std::string(trim(*text));
+}
+
 }  // namespace
 
 void bind_base(py::module_& module) {
@@ -70,6 +82,7 @@ void bind_base(py::module_& module) {
       "parse_duration_usec",
       [](const std::string& text, const std::string& what) { return value_or_raise(parse_duration_usec(text, what)); },
       py::arg("text"), py::arg("what"));
+  module.def("boot_id", &boot_id);
   module.def("trace_stamp", &format_trace_stamp, py::arg("realtime_usec"));
   module.def("rfc3339", &format_rfc3339, py::arg("realtime_usec"));
   module.def("duration_text", &format_duration, py::arg("usec"));

@@ -1,4 +1,4 @@
-"""`python -m gpuctl …` is `gpuctl …`: the binary of the same environment takes this process over."""
+"""`python -m gpuctl …` is `gpuctl …`: the environment's own binary takes this process over."""
 
 from __future__ import annotations
 

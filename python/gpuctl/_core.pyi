@@ -44,6 +44,9 @@ def load_config(flags: Mapping[str, str]) -> list[Setting]:
 
 def parse_job_id(text: str) -> str: ...
 def parse_duration_usec(text: str, what: str) -> int: ...
+def boot_id() -> str | None:
+    """This boot of the machine; None where it cannot be read."""
+
 def trace_stamp(realtime_usec: int) -> str:
     """`Aug 19 22:06:13` in local time."""
 

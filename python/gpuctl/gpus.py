@@ -86,7 +86,7 @@ class Gpu:
         return cls(**values)
 
     def to_json(self) -> dict[str, Any]:
-        return plain(asdict(self))
+        return {name: plain(value) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)

@@ -137,9 +137,7 @@ def _values(report: Mapping[str, Any]) -> dict[str, Any]:
         "core_dumped": ended["core_dumped"],
         "kill_reason": _kill_reason(report["kill_reason"]),
         "gpus": tuple(Gpu.from_json(each) for each in report["gpus"]),
-        "fence": Fence(
-            fence["demanded"], fence["process"], fence["device"], tuple(fence["notes"])
-        ),
+        "fence": Fence(fence["demanded"], fence["process"], fence["device"], tuple(fence["notes"])),
         "timeline": tuple(TimelineEntry(each["at"], each["event"]) for each in report["timeline"]),
         "trace": tuple(
             TraceLine(each["at"], each["level"], each["text"]) for each in report["trace"]

@@ -30,7 +30,8 @@ _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 def render(report: Report) -> str:
     rows = [(name, text) for name, texts in _rows(report) for text in texts]
     width = max(len(name) for name, _ in rows)
-    lines = [f"job {report.id}" + (f", resubmission {report.resubmission}" * bool(report.resubmission))]
+    again = f", resubmission {report.resubmission}" if report.resubmission else ""
+    lines = [f"job {report.id}{again}"]
     seen = ""
     for name, text in rows:
         label = "" if name == seen else name
@@ -91,7 +92,7 @@ def _state(report: Report) -> str:
 def _reason(report: Report) -> Iterable[str]:
     reason = report.kill_reason
     if not reason:
-        return ()
+        return
     jalien = f", {reason.jalien_code} in JAliEn" if reason.jalien_code != reason.code else ""
     yield f"{reason.name} ({reason.code}{jalien}): {reason.text or _meaning(reason.name)}"
 
@@ -117,17 +118,18 @@ def _fence(report: Report) -> Iterable[str]:
 
 def _workdir(report: Report) -> Iterable[str]:
     if report.workdir is None:
-        return ()
+        return
     fate = "removed" if report.workdir in report.cleaned else "still there"
-    return (f"{report.workdir} ({fate})",)
+    yield f"{report.workdir} ({fate})"
 
 
 def _kept(report: Report) -> Iterable[str]:
     if report.output_dir is None:
-        return ()
+        return
     if not report.kept:
-        return (f"nothing matched, so there is nothing in {report.output_dir}",)
+        yield "no file matched what was to be kept"
+        return
     names = ", ".join(report.kept[:_SHOWN_FILES])
     more = len(report.kept) - _SHOWN_FILES
     files = "1 file" if len(report.kept) == 1 else f"{len(report.kept)} files"
-    return (f"{files} in {report.output_dir}: {names}" + (f" and {more} more" if more > 0 else ""),)
+    yield f"{files} in {report.output_dir}: {names}" + (f" and {more} more" if more > 0 else "")

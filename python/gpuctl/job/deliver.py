@@ -1,0 +1,58 @@
+"""Where the report of a job goes: `--report FILE`, stdout (`--json`), or as text to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+import tempfile
+from pathlib import Path
+
+from gpuctl.errors import IoError
+from gpuctl.job.options import JobOptions
+from gpuctl.job.trace import Trace, to_stderr
+from gpuctl.report import Report
+
+__all__ = ["deliver", "write_report"]
+
+
+def deliver(report: Report, options: JobOptions, trace: Trace) -> int:
+    """The exit code of the job. Raises IoError when stdout does not take the answer."""
+    text = json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n"
+    if options.report is not None:
+        try:
+            write_report(Path(options.report), text)
+        except OSError as error:
+            trace.error(f"the report was not written: `{options.report}`: {error.strerror}")
+    if options.json:
+        _print(text)
+    elif not options.quiet:
+        to_stderr(report.render())
+    return report.exit_code
+
+
+def write_report(path: Path, text: str) -> None:
+    """Whole or not at all; what is no regular file (a pipe, a terminal) is written to."""
+    data = text.encode("utf-8", "replace")
+    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+        with path.open("wb") as stream:
+            stream.write(data)
+        return
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            os.fchmod(stream.fileno(), 0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink()
+        raise
+
+
+def _print(text: str) -> None:
+    try:
+        sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError) as error:
+        raise IoError(f"the report could not be printed on stdout: {error}") from None

@@ -1,0 +1,64 @@
+"""Which of the node's GPUs the job gets: the first ones that fit, in the order of the inventory."""
+
+from __future__ import annotations
+
+from gpuctl.errors import GpuctlError, UsageError
+from gpuctl.gpus import Gpu, Inventory
+from gpuctl.host import Host
+from gpuctl.jdl import GpuWish
+from gpuctl.job.refusal import RefusedError
+from gpuctl.job.trace import Trace
+from gpuctl.match.gpus import Choice, choose
+from gpuctl.report_text import memory_text
+
+__all__ = ["choose_gpus"]
+
+
+def choose_gpus(wish: GpuWish | None, host: Host, trace: Trace) -> Choice:
+    """Look, tell, decide. Raises RefusedError with the reason for each GPU that will not do."""
+    inventory = _look(host, trace)
+    choice = choose(wish, [gpu.to_json() for gpu in inventory.gpus] if inventory else [])
+    if wish is None:
+        trace.say(_cpu_only(inventory, "the job asks for no GPU"))
+        return choice
+    for gpu_id, why in choice.rejected:
+        trace.say(f"GPU {gpu_id} will not do: {why}")
+    if choice.ok:
+        trace.say(f"{choice.reason}: the job gets {', '.join(choice.ids)}")
+    elif choice.cpu_only:
+        trace.say(_cpu_only(inventory, f"{choice.reason}, and `GPURequired` is false"))
+    else:
+        raise RefusedError("GPU_UNAVAILABLE", choice.reason, rejected=rejected_json(choice))
+    return choice
+
+
+def rejected_json(choice: Choice) -> list[dict[str, str]]:
+    return [{"id": gpu_id, "reason": why} for gpu_id, why in choice.rejected]
+
+
+def _look(host: Host, trace: Trace) -> Inventory | None:
+    """None where the node cannot be read at all: then no GPU is known, which is not no GPU."""
+    try:
+        inventory = host.discover()
+    except UsageError:
+        raise
+    except GpuctlError as error:
+        trace.warn(f"the node's GPUs are not known: {error}")
+        return None
+    for problem in inventory.problems:
+        trace.warn(problem.detail)
+    for gpu in inventory.gpus:
+        trace.say(_line(gpu))
+    return inventory
+
+
+def _line(gpu: Gpu) -> str:
+    memory = "" if gpu.memory_total_bytes is None else f", {memory_text(gpu.memory_total_bytes)}"
+    state = "usable" if gpu.usable else f"not usable: {gpu.health.state}"
+    return f"GPU {gpu.id}: {gpu.vendor} {gpu.model or 'without a name'}{memory}, {state}"
+
+
+def _cpu_only(inventory: Inventory | None, why: str) -> str:
+    if inventory is not None and not inventory.gpus:
+        return "no GPU on this node: the job runs CPU-only"
+    return f"{why}: the job runs CPU-only"

@@ -1,0 +1,84 @@
+"""A job as the command line of one `gpuctl run`, and the times that hold for it.
+
+Of the times, a flag is taken as it is (the core refuses one that is weaker than what the site
+enforces). Else the JDL's value holds, cut to what the site allows: `ttl` of the settings is the
+longest run time here, whoever asks for more.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpuctl import _core
+from gpuctl.jdl import Jdl, JobRequest
+from gpuctl.job.files import kept_patterns, local_executable, local_inputs
+from gpuctl.job.options import JobOptions
+from gpuctl.job.trace import Trace
+from gpuctl.match.gpus import Choice
+from gpuctl.runner import spelled
+from gpuctl.settings import Settings
+
+__all__ = ["Plan", "make_plan"]
+
+USEC = 1_000_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`command` is the payload's; `arguments` are those of `gpuctl run`."""
+
+    command: tuple[str, ...]
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+def make_plan(
+    request: JobRequest, doc: Jdl, options: JobOptions, choice: Choice, trace: Trace
+) -> Plan:
+    """Raises RefusedError where an input cannot be had."""
+    folder = Path(options.jdl).resolve().parent
+    settings = Settings.load(options.settings_flags())
+    command = (local_executable(request, folder), *request.argv)
+    flags = {
+        "job": options.job,
+        "resubmission": options.resubmission,
+        "root": options.root,
+        "state-dir": options.state_dir,
+        "fence": options.fence,
+        "outer-grace": options.outer_grace,
+        "output": options.output,
+        "events": options.events,
+        "workdir": settings.text("workdir") or os.environ.get("TMPDIR") or "/tmp",
+        "ttl": options.ttl or _ttl(request, settings, trace),
+        "forced-kill-timeout": options.forced_kill_timeout or _forced_kill(request, doc, settings),
+    }
+    lists = {
+        "gpu": choice.ids,
+        "input": local_inputs(request, folder),
+        "keep": kept_patterns(request, options.json),
+    }
+    switches = {"capture-output": options.json, "quiet": options.quiet}
+    arguments = (*spelled(flags, switches, lists), "--", *command)
+    return Plan(command, arguments, {**os.environ, **request.variables})
+
+
+def _ttl(request: JobRequest, settings: Settings, trace: Trace) -> str:
+    limit = settings.usec("ttl")
+    if limit is None or request.ttl_seconds * USEC <= limit:
+        return f"{request.ttl_seconds}s"
+    allowed = _core.duration_text(limit)
+    trace.warn(f"its TTL of {request.ttl_seconds} s is cut to {allowed}: {settings.origin('ttl')}")
+    return f"{limit // USEC}s"
+
+
+def _forced_kill(request: JobRequest, doc: Jdl, settings: Settings) -> str | None:
+    """None: what the settings say."""
+    if "ForcedKillTimeout" not in doc:
+        return None
+    limit = settings.usec("forced_kill_timeout")
+    if limit is not None and settings.is_enforced("forced_kill_timeout"):
+        return f"{min(limit // USEC, request.forced_kill_timeout_seconds)}s"
+    return f"{request.forced_kill_timeout_seconds}s"

@@ -1,0 +1,139 @@
+"""The whole job, step by step: parse, look, decide, run, report.
+
+`run_job` returns the exit code. It raises GpuctlError only where there is nothing to report: a JDL
+that is none, a setting that may not be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gpuctl import jdl
+from gpuctl.errors import GpuctlError
+from gpuctl.host import Host
+from gpuctl.jdl import Jdl, JobRequest
+from gpuctl.job.deliver import deliver
+from gpuctl.job.events import EventSink
+from gpuctl.job.gpus import choose_gpus
+from gpuctl.job.options import JobOptions
+from gpuctl.job.outcome import completed, jdl_json, match_json, never_started
+from gpuctl.job.plan import make_plan
+from gpuctl.job.refusal import EXIT_NEVER_STARTED, RefusedError
+from gpuctl.job.signals import Signals
+from gpuctl.job.trace import Trace
+from gpuctl.match.gpus import Choice
+from gpuctl.report import Report
+from gpuctl.supervisor import Ended, Supervisor
+
+__all__ = ["run_job"]
+
+EXIT_USAGE = 2
+# tags that change what the payload finds, and that gpuctl does not act on
+_NOT_DONE = (
+    ("packages", "`Packages` are not set up: the payload gets the environment of its caller"),
+    ("job_container", "`JobContainer` is not used: the payload runs without a container"),
+    ("validation_command", "`ValidationCommand` is not run"),
+)
+
+
+@dataclass
+class Progress:
+    """What is known so far: a refusal may come after any step."""
+
+    command: tuple[str, ...] = ()
+    choice: Choice | None = None
+
+
+def run_job(options: JobOptions) -> int:
+    options.check()
+    events = EventSink(options.events)
+    try:
+        trace = Trace(options.quiet, events)
+        with Signals() as signals:
+            return _run(options, trace, events, signals)
+    finally:
+        events.close()
+
+
+def _run(options: JobOptions, trace: Trace, events: EventSink, signals: Signals) -> int:
+    host = Host(root=options.root, state_dir=options.state_dir)
+    doc = jdl.load(options.jdl)
+    request = JobRequest.from_jdl(doc)
+    _tell(doc, request, trace)
+    progress = Progress(request.command)
+    try:
+        ended = _start(doc, request, options, host, trace, events, signals, progress)
+    except RefusedError as refused:
+        report = _refusal(options, refused, trace, progress)
+    else:
+        if ended.report is None:
+            return _without_report(ended)
+        report = ended.report
+    more = {
+        "jdl": jdl_json(options.jdl, request),
+        "match": match_json(progress.choice),
+    }
+    report = completed(report, trace, **more)
+    report["problems"] = [*report["problems"], *_not_done(request)]
+    return deliver(Report.from_json(report), options, trace)
+
+
+def _tell(doc: Jdl, request: JobRequest, trace: Trace) -> None:
+    trace.mark("parsed")
+    words = " ".join(request.command)
+    trace.say(f"{doc.name}: {words[:200]}{'…' if len(words) > 200 else ''}")
+    for warning in request.warnings:
+        trace.warn(f"{doc.name}:{warning}")
+    for problem in _not_done(request):
+        trace.warn(problem)
+
+
+def _not_done(request: JobRequest) -> list[str]:
+    return [words for tag, words in _NOT_DONE if getattr(request, tag)]
+
+
+def _start(
+    doc: Jdl,
+    request: JobRequest,
+    options: JobOptions,
+    host: Host,
+    trace: Trace,
+    events: EventSink,
+    signals: Signals,
+    progress: Progress,
+) -> Ended:
+    progress.choice = choose_gpus(request.gpu, host, trace)
+    trace.mark("matched")
+    plan = make_plan(request, doc, options, progress.choice, trace)
+    progress.command = plan.command
+    signals.check()
+    with Supervisor(plan.arguments, env=plan.environment, pass_fds=events.inherited) as supervisor:
+        signals.forward_to(supervisor)
+        ended = supervisor.wait()
+    if ended.report is None and -ended.returncode in signals.ending:
+        signals.check()  # it blocks signals before it starts the payload: so there was none
+    if ended.report is None and ended.returncode == EXIT_NEVER_STARTED:
+        raise RefusedError("KILLED", "the supervisor did not take the job; its words are on stderr")
+    return ended
+
+
+def _refusal(
+    options: JobOptions, refused: RefusedError, trace: Trace, progress: Progress
+) -> dict[str, Any]:
+    trace.error(f"{refused.kill_reason}: {refused}")
+    trace.event("verdict", kill_reason=refused.kill_reason, detail=str(refused))
+    trace.mark("ended")
+    report = never_started(options, progress.command, refused)
+    trace.event("end", report=report)
+    return report
+
+
+def _without_report(ended: Ended) -> int:
+    if ended.returncode == EXIT_USAGE:  # its words are on stderr
+        return EXIT_USAGE
+    how = f"signal {-ended.returncode}" if ended.returncode < 0 else f"code {ended.returncode}"
+    raise GpuctlError(
+        f"the supervisor ended with {how} and left no report; the next `gpuctl run` of this user "
+        "ends what is left of the job"
+    )
