@@ -104,8 +104,8 @@ class Options {
       return usage_error(verb_, "unknown flag `-" + printable(std::string(1, static_cast<char>(optopt))) + "`");
     }
     const std::string name = typed.substr(2, typed.find('=') - 2);
-    std::vector<std::string> known;
-    for (const Flag* flag : rows_) known.emplace_back(flag->name);
+    std::vector<std::string> known(rows_.size());
+    std::transform(rows_.begin(), rows_.end(), known.begin(), [](const Flag* flag) { return flag->name; });
     if (std::find(known.begin(), known.end(), name) != known.end()) {
       return usage_error(verb_, "`--" + name + "` takes no value");
     }

@@ -17,7 +17,7 @@ std::string troff(const std::string& text) {
 
 std::string flag_entry(const Flag& flag) {
   std::string name = flag.letter != 0 ? std::string("\\fB\\-") + flag.letter + "\\fR, " : "";
-  name += "\\fB\\-\\-" + troff(flag.name) + "\\fR";
+  name += R"(\fB\-\-)" + troff(flag.name) + "\\fR";
   if (flag.metavar != nullptr) name += " \\fI" + troff(flag.metavar) + "\\fR";
   return ".TP\n" + name + "\n" + troff(flag.help) + "\n";
 }

@@ -90,7 +90,7 @@ std::vector<ControlRequest> ControlServer::receive() {
     }
     std::optional<ControlRequest> request = parse_request(std::string(packet.data(), static_cast<std::size_t>(size)));
     if (!request) {
-      answer(client.get(), {{"error", "expected {\"do\": \"status\"} or {\"do\": \"kill\"}"}});
+      answer(client.get(), {{"error", R"(expected {"do": "status"} or {"do": "kill"})"}});
       continue;
     }
     request->client = client.get();

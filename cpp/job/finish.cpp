@@ -20,7 +20,7 @@ namespace gpuctl::job {
 namespace {
 
 constexpr std::size_t kMaxReportBytes = std::size_t{64} << 20;
-constexpr time_t kReportKeptSeconds = 24 * 3600;
+constexpr time_t kReportKeptSeconds = 86400;  // a day
 constexpr Usec kStartGrace = 2 * kUsecPerSec;  // a start of another job does not wait longer for a dead one
 constexpr Usec kGiveUpAfter = 60 * kUsecPerSec;
 
@@ -92,7 +92,7 @@ Report report_of(const JobRecord& job, const JobDir& directory, const kill::Repo
   report.kill_reason = reason != nullptr ? reason : &kill_reason("KILLED");
   report.kill_detail = "its supervisor died; finished by its records";
   report.kill = kill;
-  report.problems.push_back("the supervisor died before the job was over: exit status and usage are unknown");
+  report.problems.emplace_back("the supervisor died before the job was over: exit status and usage are unknown");
   return report;
 }
 
