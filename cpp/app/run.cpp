@@ -7,6 +7,7 @@
 
 #include "gpuctl/base/json.hpp"
 #include "gpuctl/base/parse.hpp"
+#include "gpuctl/base/syscall_numbers.hpp"
 #include "gpuctl/fence/masks.hpp"
 #include "gpuctl/gpu/inventory.hpp"
 #include "gpuctl/gpu/json.hpp"
@@ -65,14 +66,16 @@ Result<void> add_gpus(const Context& context, job::Spec& spec) {
     records.push_back(gpu::to_json(*found));
   }
   for (const auto& [name, value] : fence::mask_variables(node, assigned)) set_variable(spec.environment, name, value);
-  spec.gpus_json = records.dump();
+  spec.gpus_json = to_line(records);
   return {};
 }
 
 // "fd:N", or a file that is appended to.
 Result<Fd> open_events(const std::optional<std::string>& where) {
   if (!where) return Fd();
-  if (where->compare(0, 3, "fd:") != 0) return open_at(AT_FDCWD, *where, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY, 0644);
+  // O_NONBLOCK: a FIFO that nobody reads is an error, not a controller that never starts.
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_NONBLOCK;
+  if (where->compare(0, 3, "fd:") != 0) return open_at(AT_FDCWD, *where, kFlags, 0644);
   const Result<std::uint64_t> number = parse_unsigned(where->substr(3), "`--events fd:N`", 10, 1 << 20);
   if (!number) return fail(number.error());
   const int fd = static_cast<int>(*number);
@@ -174,7 +177,7 @@ Result<job::Spec> make_spec(const Context& context) {
 // What we inherited beyond 0, 1 and 2 is not the payload's.
 void close_on_exec_all() {
   constexpr unsigned kCloseRangeCloexec = 4;
-  if (::syscall(SYS_close_range, 3U, ~0U, kCloseRangeCloexec) == 0) return;
+  if (::syscall(syscall_numbers::kCloseRange, 3U, ~0U, kCloseRangeCloexec) == 0) return;
   const long highest = std::min<long>(::sysconf(_SC_OPEN_MAX), 65536);
   for (int fd = 3; fd < highest; ++fd) {
     const int now = ::fcntl(fd, F_GETFD);

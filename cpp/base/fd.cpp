@@ -1,9 +1,15 @@
 #include "gpuctl/base/fd.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <climits>
+
+#include "gpuctl/base/host_paths.hpp"
 
 namespace gpuctl {
 
@@ -44,6 +50,26 @@ Result<void> write_all(int fd, std::string_view data, const std::string& path) {
     const ssize_t count = retry_on_interrupt([&] { return ::write(fd, data.data(), data.size()); });
     if (count < 0) return fail_errno(errno, path, "cannot write");
     data.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+Fd open_again_without_blocking(int fd) {
+  const std::string path = std::string(host_paths::kLiveSelfFd) + "/" + std::to_string(fd);
+  return Fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+}
+
+Result<void> write_patiently(int fd, std::string_view data, int patience_ms, const std::string& path) {
+  while (!data.empty()) {
+    pollfd ready{fd, POLLOUT, 0};
+    const int polled = retry_on_interrupt([&] { return ::poll(&ready, 1, patience_ms); });
+    if (polled == 0) return fail(ErrorCode::timeout, path, "the reader does not read");
+    // POLLOUT promises room for PIPE_BUF bytes (pipe(7)): so much does not block even on a descriptor that can.
+    const std::size_t size = std::min<std::size_t>(data.size(), PIPE_BUF);
+    ssize_t count = retry_on_interrupt([&] { return ::send(fd, data.data(), size, MSG_DONTWAIT | MSG_NOSIGNAL); });
+    if (count < 0 && errno == ENOTSOCK) count = retry_on_interrupt([&] { return ::write(fd, data.data(), size); });
+    if (count < 0 && errno != EAGAIN) return fail_errno(errno, path, "cannot write");
+    if (count > 0) data.remove_prefix(static_cast<std::size_t>(count));
   }
   return {};
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "gpuctl/base/parse.hpp"
+#include "gpuctl/base/syscall_numbers.hpp"
 
 namespace gpuctl::internal {
 namespace {
@@ -24,7 +25,6 @@ struct OpenHow {
 };
 constexpr __u64 kResolveNoMagiclinks = 0x02;
 constexpr __u64 kResolveInRoot = 0x10;
-constexpr long kOpenat2Number = 437;  // the same on every architecture
 
 constexpr int kMaxLinks = 40;  // as the kernel's path walk (MAXSYMLINKS)
 
@@ -74,7 +74,7 @@ int open_in_root_by_kernel(int root_fd, const std::string& path, int flags) {
   how.flags = static_cast<__u64>(flags | O_CLOEXEC);
   how.resolve = kResolveInRoot | kResolveNoMagiclinks;
   return static_cast<int>(
-      retry_on_interrupt([&] { return ::syscall(kOpenat2Number, root_fd, path.c_str(), &how, sizeof how); }));
+      retry_on_interrupt([&] { return ::syscall(syscall_numbers::kOpenat2, root_fd, path.c_str(), &how, sizeof how); }));
 }
 
 int open_in_root_by_walk(int root_fd, const std::string& path, int flags) {

@@ -8,12 +8,11 @@
 #include <csignal>
 #include <cstring>
 
+#include "gpuctl/base/syscall_numbers.hpp"
 #include "gpuctl/proc/identity.hpp"
 
 namespace gpuctl::kill {
 namespace {
-
-constexpr long kPidfdSendSignalNumber = 424;  // the same on every architecture
 
 bool has_ended(int pidfd) {
   pollfd end{pidfd, POLLIN, 0};
@@ -23,7 +22,7 @@ bool has_ended(int pidfd) {
 // Without pidfds (before 5.3) the number itself is signalled: it was checked microseconds ago, and a pid space needs
 // seconds to come round.
 int send_signal(const Result<Fd>& pidfd, pid_t pid, int signal) {
-  if (pidfd) return static_cast<int>(::syscall(kPidfdSendSignalNumber, pidfd->get(), signal, nullptr, 0));
+  if (pidfd) return static_cast<int>(::syscall(syscall_numbers::kPidfdSendSignal, pidfd->get(), signal, nullptr, 0));
   return ::kill(pid, signal);
 }
 

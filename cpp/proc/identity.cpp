@@ -10,12 +10,12 @@
 
 #include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/parse.hpp"
+#include "gpuctl/base/syscall_numbers.hpp"
 #include "gpuctl/proc/stat.hpp"
 
 namespace gpuctl::proc {
 namespace {
 
-constexpr long kPidfdOpenNumber = 434;             // the same on every architecture
 constexpr std::uint64_t kPidfsMagic = 0x50494446;  // "PIDF", PID_FS_MAGIC of <linux/magic.h>
 
 std::string process_path(pid_t pid, const std::string& name) {
@@ -50,12 +50,24 @@ Result<std::uint64_t> read_namespace(const HostFs& fs, pid_t pid, const char* ki
 }
 
 Result<Fd> open_pidfd(pid_t pid) {
-  Fd fd(static_cast<int>(::syscall(kPidfdOpenNumber, pid, 0)));
+  Fd fd(static_cast<int>(::syscall(syscall_numbers::kPidfdOpen, pid, 0)));
   if (!fd) return fail_errno(errno, std::to_string(pid), "cannot open a pidfd");
   return fd;
 }
 
+// After `unshare --pid` without a /proc of its own, the numbers there are those of other processes.
+Result<void> require_own_proc(const HostFs& fs) {
+  const Result<Dir> proc = fs.open_dir(host_paths::kProc);
+  if (!proc) return fail(proc.error());
+  const Result<std::optional<std::string>> self = proc->link_target("self");
+  if (!self) return fail(self.error());
+  if (*self && **self == std::to_string(::getpid())) return {};
+  return fail(ErrorCode::unavailable, proc->path(),
+              "it does not show this pid namespace: mount one that does (`mount -t proc proc /proc`)");
+}
+
 Result<Here> read_here(const HostFs& fs) {
+  if (Result<void> own = require_own_proc(fs); !own) return fail(own.error());
   const Result<std::string> boot_id = read_boot_id(fs);
   if (!boot_id) return fail(boot_id.error());
   const Result<std::uint64_t> pid_namespace = read_namespace(fs, ::getpid(), "pid");

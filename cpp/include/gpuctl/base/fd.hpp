@@ -57,6 +57,14 @@ Result<std::string> read_all(int fd, std::size_t max_bytes, const std::string& p
 // All of `data`, however many write(2) it takes.
 Result<void> write_all(int fd, std::string_view data, const std::string& path);
 
+// Our own open file of the same pipe, terminal or device, on which writes do not block; the flag on `fd` itself would
+// be shared with everybody who inherited it. An empty Fd where that cannot be had (sockets, a pipe of another user).
+Fd open_again_without_blocking(int fd);
+
+// All of `data`, as long as the reader goes on taking it: ErrorCode::timeout when it took nothing for `patience_ms`.
+// For pipes and sockets whose reader may have stopped reading; best with a descriptor that does not block.
+Result<void> write_patiently(int fd, std::string_view data, int patience_ms, const std::string& path);
+
 // Calls `operation` again while it fails with EINTR.
 template <typename Operation>
 auto retry_on_interrupt(Operation operation) {

@@ -1,0 +1,46 @@
+// The words between the caller of spawn() and the processes that it makes: one SOCK_SEQPACKET pair, fixed messages.
+//
+// The caller's end has SO_PASSCRED, so the kernel tells with each message who sent it, as a pid that means something
+// in the caller's namespace.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+
+#include "gpuctl/base/fd.hpp"
+
+namespace gpuctl::fence::internal {
+
+enum class Word : std::int32_t {
+  ready,           // payload: waiting for go
+  setup_failed,    // init: value is the errno, step says what failed; nobody of us is left
+  payload_exited,  // init: value is the wait status
+  go,              // caller: exec
+};
+
+struct Message {
+  Word word = Word::ready;
+  std::int32_t value = 0;
+  char step[48] = {};
+};
+
+struct Received {
+  Message message;
+  pid_t sender = 0;
+};
+
+struct Channel {
+  Fd ours;
+  Fd theirs;
+};
+
+Result<Channel> make_channel();
+
+// False when nobody is left at the other end.
+bool send_word(int fd, Word word, int value = 0, const char* step = "");
+
+// The next message; ErrorCode::vanished when the other end is gone, timeout when none comes in time.
+Result<Received> receive(int fd, int timeout_ms);
+
+}  // namespace gpuctl::fence::internal

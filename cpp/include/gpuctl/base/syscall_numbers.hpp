@@ -1,0 +1,13 @@
+// System calls that are younger than the headers of some machines we compile on (EL8 has those of Linux 4.18).
+// Since Linux 5.1 new calls have the same number on every architecture.
+#pragma once
+
+namespace gpuctl::syscall_numbers {
+
+inline constexpr long kPidfdSendSignal = 424;  // 5.1
+inline constexpr long kPidfdOpen = 434;        // 5.3
+inline constexpr long kClone3 = 435;           // 5.3
+inline constexpr long kCloseRange = 436;       // 5.9
+inline constexpr long kOpenat2 = 437;          // 5.6
+
+}  // namespace gpuctl::syscall_numbers
