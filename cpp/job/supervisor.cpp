@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 
 #include "gpuctl/base/json.hpp"
@@ -102,10 +104,16 @@ std::vector<std::string> patterns_to_keep(const Spec& spec) {
   return patterns;
 }
 
+// Absolute: whoever reads the report need not be where we were started.
+std::string beside_caller(const std::string& name) {
+  std::array<char, PATH_MAX> here{};
+  return ::getcwd(here.data(), here.size()) == nullptr ? name : std::string(here.data()) + "/" + name;
+}
+
 void keep_output(Run& run) {
   const std::vector<std::string> patterns = patterns_to_keep(run.spec);
   if (!run.workdir || patterns.empty()) return;
-  const std::string target = run.spec.output_dir.value_or("gpuctl-" + run.report.id);
+  const std::string target = run.spec.output_dir.value_or(beside_caller("gpuctl-" + run.report.id));
   run.report.output_dir = target;
   run.report.kept = keep_outputs(*run.workdir, patterns, target, run.report.problems);
   run.trace.line(LogLevel::trace, "kept " + std::to_string(run.report.kept.size()) + " files in " + target);
@@ -113,7 +121,7 @@ void keep_output(Run& run) {
 
 void clean_workdir(Run& run) {
   if (!run.workdir) return;
-  const Result<void> removed = remove_workdir(run.workdir->parent, run.workdir->name, run.workdir->id);
+  const Result<void> removed = remove_workdir(run.workdir->parent, run.workdir->name, run.workdir->made_as, run.workdir->id);
   if (removed) {
     run.report.cleaned.push_back(run.workdir->path());
     return;
@@ -190,7 +198,7 @@ Outcome conclude(Run& run) {
 
 Outcome supervise(Spec spec, LogSink* sink) {
   if (has_children()) {
-    if (const std::optional<int> relayed = relay_to_fresh_process()) return Outcome{*relayed, ""};
+    if (const std::optional<int> relayed = relay_to_fresh_process(spec.die_with_parent)) return Outcome{*relayed, ""};
   }
   Result<HostFs> fs = HostFs::open("/");
   if (!fs) {

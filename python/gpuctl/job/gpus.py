@@ -11,11 +11,11 @@ from gpuctl.job.trace import Trace
 from gpuctl.match.gpus import Choice, choose
 from gpuctl.report_text import memory_text
 
-__all__ = ["choose_gpus"]
+__all__ = ["choose_gpus", "demand", "rejected_json"]
 
 
 def choose_gpus(wish: GpuWish | None, host: Host, trace: Trace) -> Choice:
-    """Look, tell, decide. Raises RefusedError with the reason for each GPU that will not do."""
+    """Look, tell, decide. A job that cannot have what it needs is refused by `demand`."""
     inventory = _look(host, trace)
     choice = choose(wish, [gpu.to_json() for gpu in inventory.gpus] if inventory else [])
     if wish is None:
@@ -27,9 +27,13 @@ def choose_gpus(wish: GpuWish | None, host: Host, trace: Trace) -> Choice:
         trace.say(f"{choice.reason}: the job gets {', '.join(choice.ids)}")
     elif choice.cpu_only:
         trace.say(_cpu_only(inventory, f"{choice.reason}, and `GPURequired` is false"))
-    else:
-        raise RefusedError("GPU_UNAVAILABLE", choice.reason, rejected=rejected_json(choice))
     return choice
+
+
+def demand(choice: Choice) -> None:
+    """Raises RefusedError, with the reason for each GPU that will not do."""
+    if not choice.ok and not choice.cpu_only:
+        raise RefusedError("GPU_UNAVAILABLE", choice.reason, rejected=rejected_json(choice))
 
 
 def rejected_json(choice: Choice) -> list[dict[str, str]]:

@@ -118,7 +118,7 @@ def match_json(choice: Choice | None) -> dict[str, Any] | None:
         "chosen": list(choice.ids),
         "rejected": rejected_json(choice),
         "reason": choice.reason,
-        "cpu_only": not choice.ids,
+        "cpu_only": not choice.ids and (choice.ok or choice.cpu_only),
     }
 
 

@@ -15,7 +15,7 @@ from gpuctl.host import Host
 from gpuctl.jdl import Jdl, JobRequest
 from gpuctl.job.deliver import deliver
 from gpuctl.job.events import EventSink
-from gpuctl.job.gpus import choose_gpus
+from gpuctl.job.gpus import choose_gpus, demand
 from gpuctl.job.options import JobOptions
 from gpuctl.job.outcome import completed, jdl_json, match_json, never_started
 from gpuctl.job.plan import make_plan
@@ -104,6 +104,7 @@ def _start(
     progress: Progress,
 ) -> Ended:
     progress.choice = choose_gpus(request.gpu, host, trace)
+    demand(progress.choice)
     trace.mark("matched")
     plan = make_plan(request, doc, options, progress.choice, trace)
     progress.command = plan.command

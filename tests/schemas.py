@@ -1,0 +1,37 @@
+"""The JSON Schemas of docs/schema, ready to validate real output.
+
+    from schemas import validate
+    validate("job-report.json", json.loads(done.stdout))
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+from referencing import Registry, Resource
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "schema"
+
+
+def validate(name: str, document: Any) -> None:
+    """Raise jsonschema.ValidationError with the place of what is wrong."""
+    _validator(name).validate(document)
+
+
+def schema(name: str) -> dict[str, Any]:
+    loaded = json.loads((FOLDER / name).read_text(encoding="utf-8"))
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+@lru_cache(maxsize=None)
+def _validator(name: str) -> jsonschema.Draft202012Validator:
+    files = {file.name: Resource.from_contents(schema(file.name)) for file in FOLDER.glob("*.json")}
+    jsonschema.Draft202012Validator.check_schema(schema(name))
+    return jsonschema.Draft202012Validator(
+        schema(name), registry=Registry().with_resources(files.items())
+    )
