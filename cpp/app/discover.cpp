@@ -110,22 +110,29 @@ std::string ignored_table(const std::vector<gpu::IgnoredDevice>& ignored) {
   return text += align(rows);
 }
 
+template <typename Predicate>
+std::size_t count_if(const std::vector<gpu::Gpu>& gpus, Predicate predicate) {
+  return static_cast<std::size_t>(std::count_if(gpus.begin(), gpus.end(), predicate));
+}
+
 std::string plural(std::size_t count, const char* noun) {
   return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
 }
 
 std::string summary_of(const gpu::Inventory& inventory) {
-  const auto usable =
-      static_cast<std::size_t>(std::count_if(inventory.gpus.begin(), inventory.gpus.end(),
-                                             [](const gpu::Gpu& each) { return each.usable; }));
   std::string seen = plural(inventory.pci_function_count, "PCI device") + " seen";
   if (!inventory.ignored.empty()) {
     seen += ", " + std::to_string(inventory.ignored.size()) +
             " left out: " + counts_of(inventory.ignored);
   }
   if (inventory.gpus.empty()) return "no GPU found (" + seen + ")\n";
-  return plural(inventory.gpus.size(), "GPU") + ", " + std::to_string(usable) + " usable (" + seen +
-         ")\n";
+  const std::size_t virtual_functions =
+      count_if(inventory.gpus, [](const gpu::Gpu& each) { return each.kind == gpu::GpuKind::vf; });
+  std::string text = plural(inventory.gpus.size() - virtual_functions, "GPU");
+  if (virtual_functions > 0) text += " and " + plural(virtual_functions, "virtual function");
+  text += ", " + std::to_string(
+                     count_if(inventory.gpus, [](const gpu::Gpu& each) { return each.usable; }));
+  return text + " usable (" + seen + ")\n";
 }
 
 std::string to_words(const gpu::Inventory& inventory, bool verbose) {

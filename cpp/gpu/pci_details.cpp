@@ -59,8 +59,13 @@ void read_numa_node(const Dir& device, PciDetails& details, ProblemSink& problem
 }
 
 void read_local_cpus(const Dir& device, PciDetails& details, ProblemSink& problems) {
-  details.local_cpus = internal::read_text(device, "local_cpulist", problems);
-  if (details.local_cpus) return;
+  const auto text = internal::read_text(device, "local_cpulist", problems);
+  if (text && text->find_first_not_of("0123456789,-") == std::string::npos) {
+    details.local_cpus = text;
+    return;
+  }
+  if (text)
+    problems.add({ErrorCode::malformed, 0, device.path() + "/local_cpulist", "no list of CPUs"});
   const auto mask = internal::read_text(device, "local_cpus", problems);
   if (!mask) return;
   const Result<std::string> list = cpu_list_of_mask(*mask);
@@ -101,7 +106,8 @@ void read_drm_names(const Dir& device, PciDetails& details, ProblemSink& problem
 }
 
 void read_amdgpu(const Dir& device, PciDetails& details, ProblemSink& problems) {
-  details.vram_total_bytes = internal::read_unsigned(device, "mem_info_vram_total", problems);
+  const auto vram = internal::read_unsigned(device, "mem_info_vram_total", problems);
+  if (vram && *vram > 0) details.vram_total_bytes = vram;
   details.product_name = internal::read_text(device, "product_name", problems);
   details.unique_id = internal::read_text(device, "unique_id", problems);
 }

@@ -65,11 +65,11 @@ void read_carefully(const HostFs& fs, const std::string& path, const PciAddress&
 void scan_entry(const HostFs& fs, const std::string& name, PciScan& scan) {
   const std::string path = std::string(host_paths::kPciDevices) + "/" + name;
   const Result<PciAddress> address = PciAddress::parse(name);
-  if (!address) {
-    Error error = address.error();
-    error.path = fs.where(path);
-    ProblemSink(scan.problems).add(std::move(error));
-    return;
+  // The kernel writes an address in one way; two spellings would be two devices at one address.
+  if (!address || address->text() != name) {
+    return ProblemSink(scan.problems)
+        .add({ErrorCode::malformed, 0, fs.where(path),
+              "its name is no PCI address like `0000:01:00.0`"});
   }
   if (std::optional<PciFunction> function = read_quickly(fs, path, *address)) {
     scan.functions.push_back(std::move(*function));

@@ -18,7 +18,8 @@ const char* const kNewer =
     "\tfffe  Next [Radeon Future]\n"
     "10de  NVIDIA\n\tfffe  GX100 [Test]\n";
 
-NameSource names_of(const FakeSysfs& place, const std::string& text, std::vector<DeviceId> ids) {
+NameSource names_of(const FakeSysfs& place, const std::string& text,
+                    const std::vector<DeviceId>& ids) {
   place.write("pci.ids", text);
   return NameSource({(place.root() / "absent").string(), (place.root() / "pci.ids").string()}, ids);
 }

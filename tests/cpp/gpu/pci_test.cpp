@@ -170,6 +170,35 @@ TEST_CASE("details of a virtual function and of amdgpu") {
   CHECK(found.empty());
 }
 
+TEST_CASE("details that make no sense are problems, and unknown") {
+  FakeSysfs sysfs;
+  sysfs.add_function("0000:01:00.0", {{"numa_node", "two"},
+                                      {"local_cpulist", "all"},
+                                      {"local_cpus", "xyz"},
+                                      {"revision", "0x100"},
+                                      {"mem_info_vram_total", "0"},
+                                      {"drm", "a file"}});
+  sysfs.bind("0000:01:00.0", "amdgpu");
+  std::vector<Problem> found;
+  ProblemSink problems(found);
+  const PciDetails details = read_pci_details(open_device(sysfs, "0000:01:00.0"), problems);
+  CHECK_FALSE(details.numa_node.has_value());
+  CHECK_FALSE(details.local_cpus.has_value());
+  CHECK_FALSE(details.revision.has_value());
+  CHECK_FALSE(details.vram_total_bytes.has_value());
+  CHECK(found.size() == 4);
+}
+
+TEST_CASE("an address has one spelling") {
+  FakeSysfs sysfs;
+  sysfs.add_function("0000:0a:00.0", {{"uevent", kUevent}});
+  sysfs.add_function("0000:0A:00.0", {{"uevent", kUevent}});
+  sysfs.add_function("00000000:0a:00.0", {{"uevent", kUevent}});
+  const Result<PciScan> scan = scan_pci(sysfs.fs());
+  CHECK(scan->functions.size() == 1);
+  CHECK(scan->problems.size() == 2);
+}
+
 TEST_CASE("a CPU mask becomes a list") {
   CHECK(*cpu_list_of_mask("ff") == "0-7");
   CHECK(*cpu_list_of_mask("80000000,00000001") == "0,63");
