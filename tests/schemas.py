@@ -1,13 +1,13 @@
 """The JSON Schemas of docs/schema, ready to validate real output.
 
-    from schemas import validate
-    validate("job-report.json", json.loads(done.stdout))
+from schemas import validate
+validate("job-report.json", json.loads(done.stdout))
 """
 
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def schema(name: str) -> dict[str, Any]:
     return loaded
 
 
-@lru_cache(maxsize=None)
+@cache
 def _validator(name: str) -> jsonschema.Draft202012Validator:
     files = {file.name: Resource.from_contents(schema(file.name)) for file in FOLDER.glob("*.json")}
     jsonschema.Draft202012Validator.check_schema(schema(name))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Callable, Union
 
 from gpuctl.durations import Duration, flag_text
@@ -161,13 +161,23 @@ def _supervise(
             os.close(write_end)
         with supervisor:
             refusal = None
-            for line in events:  # until the supervisor closes it
-                event = json.loads(line)
+            for event in _read_events(events):
                 refusal = event if event["event"] == "error" else refusal
                 if on_event is not None:
                     on_event(event)
             ended = supervisor.wait()
     return _report_of(ended, refusal)
+
+
+def _read_events(stream: Iterable[bytes]) -> Iterator[Event]:
+    """Until the last one, or until the supervisor closes it; its own last line may be half one."""
+    for line in stream:
+        if not line.endswith(b"\n"):
+            return
+        event = json.loads(line)
+        yield event
+        if event["event"] in ("end", "error"):
+            return
 
 
 def _report_of(ended: Ended, refusal: Event | None) -> Report:

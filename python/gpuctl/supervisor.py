@@ -13,6 +13,7 @@ Example:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -73,6 +74,7 @@ class Supervisor:
             if isinstance(error, (OSError, ValueError)):
                 raise _start_error(error, binary) from None
             raise
+        self._pidfd = _pidfd_of(self._process)
 
     def __enter__(self) -> Supervisor:
         return self
@@ -88,14 +90,25 @@ class Supervisor:
             self.send(signal.SIGINT if interrupted else signal.SIGTERM)
             self._wait_whatever_comes()
         self._remove_folder()
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     def send(self, number: int) -> None:
-        """Nothing happens when it has ended: Popen never signals a pid that it reaped."""
-        self._process.send_signal(number)
+        """Nothing happens when it has ended.
+
+        By pidfd: a signal handler may run between the reaping and Popen's taking note of it, and
+        the pid may be a stranger's by then.
+        """
+        if self._pidfd is None:
+            self._process.send_signal(number)
+            return
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, number)
 
     def wait(self) -> Ended:
         return Ended(self._process.wait(), self._read_report())
@@ -122,6 +135,14 @@ class Supervisor:
 
     def _remove_folder(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _pidfd_of(process: subprocess.Popen[bytes]) -> int | None:
+    """None where the kernel has none (before 5.3) or a filter forbids it."""
+    try:
+        return os.pidfd_open(process.pid)
+    except (AttributeError, OSError):
+        return None
 
 
 def _private_folder() -> Path:

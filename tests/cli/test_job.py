@@ -601,7 +601,9 @@ def test_a_signal_goes_to_the_payload_and_all_is_cleaned_up(
     script += "signal.signal(signal.SIGTERM, tell); signal.signal(signal.SIGINT, tell)\n"
     script += "open(sys.argv[1], 'w').write('up'); time.sleep(60)\n"
     (site.folder / "payload.py").write_text(script, encoding="utf-8")
-    jdl = site.jdl(f'Executable = "{sys.executable}"; Arguments = "../../payload.py {ready} {told}";')
+    jdl = site.jdl(
+        f'Executable = "{sys.executable}"; Arguments = "../../payload.py {ready} {told}";'
+    )
     with started(site, jdl, "--json", "--job", "8") as running:
         wait_for(ready)
         os.killpg(running.pid, number)  # what a terminal does: the supervisor is not in this group
@@ -618,7 +620,9 @@ def test_a_signal_goes_to_the_payload_and_all_is_cleaned_up(
 
 def test_the_death_of_the_interpreter_leaves_the_payload_alone(site: Site) -> None:
     ready, go, finished = (site.folder / name for name in ("ready", "go", "finished"))
-    site.script(f"echo up > {ready}; while [ ! -e {go} ]; do sleep 0.1; done; echo yes > {finished}")
+    site.script(
+        f"echo up > {ready}; while [ ! -e {go} ]; do sleep 0.1; done; echo yes > {finished}"
+    )
     jdl = site.jdl('Executable = "payload.sh"; TTL = 120;')
     with started(site, jdl, "--job", "31") as running:
         wait_for(ready)
@@ -648,3 +652,22 @@ def test_the_death_of_the_supervisor_is_not_taken_for_an_answer(site: Site) -> N
 def children_of(pid: int) -> list[int]:
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
     return [int(word) for word in text.split()]
+
+
+# ---- names that are no UTF-8
+
+
+def test_names_that_are_no_utf8_are_names_too(site: Site) -> None:
+    folder = site.folder / "caf\udce9"
+    folder.mkdir()
+    site.script("touch out", name="caf\udce9/payload.sh")
+    jdl = site.jdl('Executable = "payload.sh"; Output = {"out"};', "caf\udce9/job.jdl")
+    report = site.report(jdl, "--output", folder / "o", "--events", "events")
+    assert report["exit"]["code"] == 0
+    assert "caf\ufffd" in report["jdl"]["path"]
+    assert events_of(site)[-1]["event"] == "end"
+    refused = site.job(jdl, "--job", "\udce9")
+    assert refused.returncode == 2
+    assert "job id" in refused.stderr
+    missing = site.job(folder / "no.jdl")
+    assert missing.returncode == 2

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from gpuctl.errors import IoError
+from gpuctl.job.events import utf8
 from gpuctl.job.options import JobOptions
 from gpuctl.job.trace import Trace, to_stderr
 from gpuctl.report import Report
@@ -34,7 +35,7 @@ def deliver(report: Report, options: JobOptions, trace: Trace) -> int:
 
 def write_report(path: Path, text: str) -> None:
     """Whole or not at all; what is no regular file (a pipe, a terminal) is written to."""
-    data = text.encode("utf-8", "replace")
+    data = utf8(text)
     if path.exists() and not stat.S_ISREG(path.stat().st_mode):
         with path.open("wb") as stream:
             stream.write(data)
@@ -52,7 +53,7 @@ def write_report(path: Path, text: str) -> None:
 
 def _print(text: str) -> None:
     try:
-        sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+        sys.stdout.buffer.write(utf8(text))
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError) as error:
         raise IoError(f"the report could not be printed on stdout: {error}") from None

@@ -15,7 +15,7 @@ from typing import Any
 from gpuctl import host_paths
 from gpuctl.errors import UsageError
 
-__all__ = ["EventSink"]
+__all__ = ["EventSink", "utf8"]
 
 
 class EventSink:
@@ -33,7 +33,7 @@ class EventSink:
     def write(self, event: Mapping[str, Any]) -> None:
         if self._descriptor < 0:
             return
-        line = (json.dumps(event) + "\n").encode("ascii")
+        line = utf8(json.dumps(event, ensure_ascii=False) + "\n")
         try:
             while line:
                 line = line[os.write(self._descriptor, line) :]
@@ -45,6 +45,11 @@ class EventSink:
             with contextlib.suppress(OSError):
                 os.close(self._descriptor)
         self._descriptor = -1
+
+
+def utf8(text: str) -> bytes:
+    """For JSON: bytes of a file name that are no UTF-8 become U+FFFD, as in the core."""
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode("utf-8")
 
 
 def _open_descriptor(where: str) -> int:

@@ -82,7 +82,7 @@ def _run(options: JobOptions, trace: Trace, events: EventSink, signals: Signals)
 def _tell(doc: Jdl, request: JobRequest, trace: Trace) -> None:
     trace.mark("parsed")
     words = " ".join(request.command)
-    trace.say(f"{doc.name}: {words[:200]}{'…' if len(words) > 200 else ''}")
+    trace.say(f"{doc.name}: {words[:200]}{'...' if len(words) > 200 else ''}")
     for warning in request.warnings:
         trace.warn(f"{doc.name}:{warning}")
     for problem in _not_done(request):
