@@ -9,6 +9,8 @@
 namespace gpuctl::app {
 namespace {
 
+constexpr int kPatienceMs = 100;
+
 std::map<std::string, std::string> flag_values(const Invocation& invocation) {
   std::map<std::string, std::string> values;
   for (const auto& [name, given] : invocation.values) values[name] = given.back();
@@ -63,10 +65,13 @@ Result<Context> make_context(Invocation invocation, Environment environment) {
   return context;
 }
 
+StderrLog::StderrLog(bool quiet) : quiet_(quiet), own_(open_again_without_blocking(STDERR_FILENO)) {}
+
 void StderrLog::log(LogLevel level, std::string_view line) {
   if (quiet_ && level != LogLevel::error) return;
   const std::string text = format_trace_stamp(realtime_usec()) + " [" + name_of(level) + "]: " + std::string(line) + "\n";
-  static_cast<void>(write_all(STDERR_FILENO, text, "stderr").has_value());  // nobody to tell
+  const int fd = own_ ? own_.get() : STDERR_FILENO;
+  static_cast<void>(write_patiently(fd, text, kPatienceMs, "stderr").has_value());  // nobody to tell
 }
 
 void complain(const std::string& words) {

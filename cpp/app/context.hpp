@@ -8,6 +8,7 @@
 
 #include "flags.hpp"
 #include "gpuctl/base/config.hpp"
+#include "gpuctl/base/fd.hpp"
 #include "gpuctl/base/host_fs.hpp"
 #include "gpuctl/base/log.hpp"
 
@@ -37,14 +38,16 @@ struct Context {
 
 Result<Context> make_context(Invocation invocation, Environment environment);
 
-// JAliEn's trace lines on stderr: "Aug 19 22:06:13 [trace]: …". Quiet lets only errors through.
+// JAliEn's trace lines on stderr: "Aug 19 22:06:13 [trace]: …". Quiet lets only errors through. A line that nobody takes
+// off a full pipe or a stopped terminal is dropped: the job must not wait for its audience.
 class StderrLog : public LogSink {
  public:
-  explicit StderrLog(bool quiet) : quiet_(quiet) {}
+  explicit StderrLog(bool quiet);
   void log(LogLevel level, std::string_view line) override;
 
  private:
   bool quiet_;
+  Fd own_;  // stderr once more, without blocking; invalid where that cannot be had
 };
 
 // Prints "gpuctl: WORDS" on stderr.

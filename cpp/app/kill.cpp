@@ -1,4 +1,7 @@
+#include <grp.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 #include "gpuctl/base/json.hpp"
 #include "gpuctl/base/parse.hpp"
@@ -12,21 +15,89 @@ namespace {
 
 constexpr Usec kMaxGrace = 600 * kUsecPerSec;
 constexpr Usec kAnswerMargin = 90 * kUsecPerSec;  // for the rounds of KILL and the clean-up behind the grace
+constexpr Usec kListenMargin = 10 * kUsecPerSec;  // a supervisor listens soon after it took the job's name
 
-// The one job that `--job` means: ID, or ID.RESUBMISSION where several are on record.
-Result<std::string> name_of_job(const job::StateDir& state, const std::string& id, const std::string& resubmission) {
-  const Result<std::vector<std::string>> jobs = state.jobs();
-  if (!jobs) return fail(jobs.error());
-  std::vector<std::string> found;
-  for (const std::string& name : *jobs) {
-    const std::size_t dot = name.rfind('.');
-    if (name.substr(0, dot) == id && (resubmission.empty() || name.substr(dot + 1) == resubmission)) found.push_back(name);
+// What `--job` names: ID, or UID/ID where root means another user's.
+struct Wanted {
+  std::optional<uid_t> owner;
+  std::string id;
+  std::string resubmission;  // empty: whichever there is
+};
+
+Result<Wanted> wanted_job(const Invocation& invocation) {
+  const std::string text = *invocation.last("job");
+  const std::size_t slash = text.find('/');
+  Wanted wanted;
+  if (slash != std::string::npos) {
+    const Result<std::uint64_t> uid = parse_unsigned(text.substr(0, slash), "`--job UID/ID`", 10, 0xfffffffe);
+    if (!uid) return fail(uid.error());
+    wanted.owner = static_cast<uid_t>(*uid);
   }
+  Result<std::string> id = parse_job_id(slash == std::string::npos ? text : text.substr(slash + 1));
+  if (!id) return fail(id.error());
+  wanted.id = std::move(*id);
+  if (const std::optional<std::string> given = invocation.last("resubmission")) {
+    const Result<std::uint64_t> number = parse_unsigned(*given, "`--resubmission`", 10, 1'000'000);
+    if (!number) return fail(number.error());
+    wanted.resubmission = std::to_string(*number);
+  }
+  return wanted;
+}
+
+std::vector<std::string> names_of(const job::StateDir& state, const Wanted& wanted) {
+  std::vector<std::string> found;
+  for (const std::string& name : state.jobs().value_or(std::vector<std::string>())) {
+    const std::size_t dot = name.rfind('.');
+    const bool same_submission = wanted.resubmission.empty() || name.substr(dot + 1) == wanted.resubmission;
+    if (name.substr(0, dot) == wanted.id && same_submission) found.push_back(name);
+  }
+  return found;
+}
+
+// The one job that is meant, as its directory's name.
+Result<std::string> name_of_job(const job::StateDir& state, const Wanted& wanted) {
+  const std::vector<std::string> found = names_of(state, wanted);
   if (found.size() == 1) return found.front();
-  if (found.empty()) return fail(ErrorCode::not_found, "", "no job `" + id + "` of this user is on record below `" + state.path() + "`");
+  if (found.empty()) {
+    return fail(ErrorCode::not_found, "", "no job `" + wanted.id + "` of this user is on record below `" + state.path() + "`");
+  }
   std::string names;
   for (const std::string& each : found) names += " " + each;
-  return fail(ErrorCode::usage, "", "several submissions of `" + id + "` are on record:" + names + "; choose with --resubmission");
+  return fail(ErrorCode::usage, "",
+              "several submissions of `" + wanted.id + "` are on record:" + names + "; choose with --resubmission");
+}
+
+// The user whose job it is: named, or ourselves, or for root the only other one who has such a job.
+Result<uid_t> owner_of_job(const std::optional<std::string>& state_dir, const Wanted& wanted) {
+  const uid_t self = ::geteuid();
+  if (wanted.owner) return *wanted.owner;
+  if (self != 0) return self;
+  std::vector<uid_t> owners;
+  for (const uid_t uid : job::StateDir::owners(state_dir)) {
+    const Result<job::StateDir> state = job::StateDir::open_of(state_dir, uid);
+    if (!state || names_of(*state, wanted).empty()) continue;
+    if (uid == self) return self;
+    owners.push_back(uid);
+  }
+  if (owners.size() < 2) return owners.empty() ? self : owners.front();
+  return fail(ErrorCode::usage, "", "several users have a job `" + wanted.id + "`: choose with --job UID/ID");
+}
+
+// Root ends a user's job as that user: what the user's records name (processes, directories, a place for the report) is
+// then reached with the user's rights and no more.
+Result<void> become(uid_t owner, const std::optional<std::string>& state_dir) {
+  if (owner == ::geteuid()) return {};
+  if (::geteuid() != 0) {
+    return fail(ErrorCode::usage, "", "a job of uid " + std::to_string(owner) + " can be ended by that user or by root");
+  }
+  const Result<job::StateDir> state = job::StateDir::open_of(state_dir, owner);
+  if (!state) return fail(state.error());
+  const Result<gid_t> group = state->owner_group();
+  if (!group) return fail(group.error());
+  if (::setgroups(0, nullptr) != 0 || ::setresgid(*group, *group, *group) != 0 || ::setresuid(owner, owner, owner) != 0) {
+    return fail_errno(errno, "", "cannot act as uid " + std::to_string(owner));
+  }
+  return {};
 }
 
 Result<Usec> grace_of(const Context& context, Usec otherwise) {
@@ -51,13 +122,15 @@ int answer(const Context& context, const Json& kill, bool gone) {
   return print(words + "\n", gone ? 0 : 1);
 }
 
-int ask_living(const Context& context, const job::JobDir& directory) {
+// nullopt: nobody listens, though the job's lock is held. It is just starting, or just over.
+std::optional<int> ask_living(const Context& context, const job::JobDir& directory, const std::string& by) {
   const Result<Usec> grace = grace_of(context, -1);
   if (!grace) return complain(grace.error(), 2);
-  Json request = {{"do", "kill"}, {"by", "pid " + std::to_string(::getpid()) + " of uid " + std::to_string(::geteuid())}};
+  Json request = {{"do", "kill"}, {"by", by}};
   if (*grace >= 0) request["grace_usec"] = static_cast<std::uint64_t>(*grace);
   const Usec wait = (*grace >= 0 ? *grace : kMaxGrace) + kAnswerMargin;
   const Result<std::string> reply = job::ask_supervisor(directory.dir.get(), to_line(request), wait);
+  if (!reply && reply.error().code == ErrorCode::vanished) return std::nullopt;
   if (!reply) return complain(reply.error(), 3);
   const Json json = Json::parse(*reply, nullptr, false);
   if (!json.is_object() || !json.contains("kill")) {
@@ -80,24 +153,39 @@ int finish_dead(const Context& context, job::StateDir& state, job::JobDir direct
   return answer(context, job::to_json(finished.kill), finished.gone);
 }
 
+// One try; nullopt: ask again.
+std::optional<int> try_kill(const Context& context, job::StateDir& state, const std::string& name, const std::string& by) {
+  Result<job::JobDir> directory = state.open_job(name);
+  if (!directory && directory.error().code == ErrorCode::not_found) return answer(context, nullptr, true);
+  if (!directory) return complain(directory.error(), 3);
+  if (directory->is_ours()) return finish_dead(context, state, std::move(*directory));
+  return ask_living(context, *directory, by);
+}
+
 }  // namespace
 
 int run_kill(const Context& context) {
-  const std::optional<std::string> given = context.invocation.last("job");
-  if (!given || !context.invocation.operands.empty()) {
+  if (!context.invocation.has("job") || !context.invocation.operands.empty()) {
     complain("`kill` needs `--job ID` and nothing else; see `gpuctl kill --help`");
     return 2;
   }
-  const Result<std::string> id = parse_job_id(*given);
-  if (!id) return complain(id.error(), 2);
-  Result<job::StateDir> state = job::StateDir::open(context.config.text("state_dir"));
+  const Result<Wanted> wanted = wanted_job(context.invocation);
+  if (!wanted) return complain(wanted.error(), 2);
+  if (const Result<Usec> grace = grace_of(context, 0); !grace) return complain(grace.error(), 2);
+  const std::string by = "pid " + std::to_string(::getpid()) + " of uid " + std::to_string(::geteuid());
+  const std::optional<std::string> state_dir = context.config.text("state_dir");
+  const Result<uid_t> owner = owner_of_job(state_dir, *wanted);
+  if (!owner) return complain(owner.error(), 2);
+  if (const Result<void> became = become(*owner, state_dir); !became) return complain(became.error(), 2);
+  Result<job::StateDir> state = job::StateDir::open(state_dir);
   if (!state) return complain(state.error(), 3);
-  const Result<std::string> name = name_of_job(*state, *id, context.invocation.last("resubmission").value_or(""));
+  const Result<std::string> name = name_of_job(*state, *wanted);
   if (!name) return complain(name.error(), 2);
-  Result<job::JobDir> directory = state->open_job(*name);
-  if (!directory) return complain(directory.error(), 3);
-  if (directory->is_ours()) return finish_dead(context, *state, std::move(*directory));
-  return ask_living(context, *directory);
+  for (const Usec until = monotonic_usec() + kListenMargin; monotonic_usec() < until; ::usleep(10'000)) {
+    if (const std::optional<int> done = try_kill(context, *state, *name, by)) return *done;
+  }
+  complain("the job's supervisor is alive and does not listen");
+  return 3;
 }
 
 }  // namespace gpuctl::app

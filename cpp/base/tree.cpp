@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "gpuctl/base/parse.hpp"
 
@@ -26,19 +28,39 @@ struct CloseDir {
   void operator()(DIR* stream) const { ::closedir(stream); }
 };
 
+// The names in a directory, one after the other, without "." and "..".
+class Listing {
+ public:
+  static Result<Listing> open(int dir_fd, const std::string& path) {
+    Result<Fd> fd = open_at(dir_fd, ".", O_RDONLY | O_DIRECTORY);
+    if (!fd) return fail(std::move(fd).error());
+    DIR* stream = ::fdopendir(fd->get());
+    if (stream == nullptr) return fail_errno(errno, path, "cannot list");
+    fd->release();
+    return Listing(stream);
+  }
+
+  const dirent* next() {
+    while (const dirent* each = ::readdir(stream_.get())) {
+      if (std::strcmp(each->d_name, ".") != 0 && std::strcmp(each->d_name, "..") != 0) return each;
+    }
+    return nullptr;
+  }
+
+ private:
+  explicit Listing(DIR* stream) : stream_(stream) {}
+
+  std::unique_ptr<DIR, CloseDir> stream_;
+};
+
 // Entries of a directory, each with its lstat; those that leave meanwhile are left out.
 Result<std::vector<Entry>> entries_of(int dir_fd, const std::string& path) {
-  Result<Fd> fd = open_at(dir_fd, ".", O_RDONLY | O_DIRECTORY);
-  if (!fd) return fail(std::move(fd).error());
-  const std::unique_ptr<DIR, CloseDir> stream(::fdopendir(fd->get()));
-  if (!stream) return fail_errno(errno, path, "cannot list");
-  fd->release();
+  Result<Listing> listing = Listing::open(dir_fd, path);
+  if (!listing) return fail(std::move(listing).error());
   std::vector<Entry> found;
-  while (const dirent* each = ::readdir(stream.get())) {
-    const std::string name = each->d_name;
+  while (const dirent* each = listing->next()) {
     struct stat status {};
-    if (name == "." || name == ".." || ::fstatat(dir_fd, each->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
-    found.push_back({name, status});
+    if (::fstatat(dir_fd, each->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0) found.push_back({each->d_name, status});
   }
   return found;
 }
@@ -68,31 +90,38 @@ class Remover {
   struct Level {
     FileId id;
     std::string name;                   // in its parent
-    std::vector<std::string> skipped{}; // entries that cannot go
+    std::set<std::string> skipped{};  // entries that cannot go
   };
 
   void note(Error error) {
     if (!first_error_) first_error_ = std::move(error);
   }
 
-  // Empties the current directory of files and enters its first directory; false when none is left to enter.
+  // Empties the current directory of files and enters the first directory that it meets; false when a whole listing
+  // shows nothing more to do. Nothing is kept of the listing: a payload may have left millions of names.
   bool descend_or_empty() {
-    Result<std::vector<Entry>> entries = entries_of(here_.get(), path_);
-    if (!entries) return note(std::move(entries).error()), false;
-    for (const Entry& entry : *entries) {
+    Result<Listing> listing = Listing::open(here_.get(), path_);
+    if (!listing) return note(std::move(listing).error()), false;
+    bool removed_any = false;
+    while (const dirent* each = listing->next()) {
       const auto& skipped = levels_.back().skipped;
-      if (std::find(skipped.begin(), skipped.end(), entry.name) != skipped.end()) continue;
-      if (S_ISDIR(entry.status.st_mode)) {
+      if (skipped.count(each->d_name) != 0) continue;
+      struct stat status {};
+      if (::fstatat(here_.get(), each->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+      const Entry entry{each->d_name, status};
+      if (S_ISDIR(status.st_mode)) {
         if (go_down(entry)) return true;
-      } else if (::unlinkat(here_.get(), entry.name.c_str(), 0) != 0) {
+      } else if (::unlinkat(here_.get(), each->d_name, 0) == 0) {
+        removed_any = true;
+      } else {
         skip(entry.name, system_error(errno, path_ + "/…/" + printable(entry.name), "cannot remove"));
       }
     }
-    return false;
+    return removed_any;  // some file systems pass over names while others are removed: list once more
   }
 
   void skip(const std::string& name, Error error) {
-    levels_.back().skipped.push_back(name);
+    levels_.back().skipped.insert(name);
     note(std::move(error));
   }
 
@@ -186,6 +215,15 @@ Result<FileId> file_id(int fd, const std::string& path) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) return fail_errno(errno, path, "cannot stat");
   return FileId{status.st_dev, status.st_ino};
+}
+
+int rename_without_replacing(int dir_fd, const std::string& from, const std::string& to) {
+  constexpr unsigned kNoReplace = 1;  // RENAME_NOREPLACE of <linux/fs.h>
+  if (::syscall(SYS_renameat2, dir_fd, from.c_str(), dir_fd, to.c_str(), kNoReplace) == 0) return 0;
+  if (errno != ENOSYS && errno != EINVAL) return -1;
+  // NFS and some others do not have it. rename(2) itself refuses to replace a directory that is not empty.
+  if (::faccessat(dir_fd, to.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) return errno = EEXIST, -1;
+  return ::renameat(dir_fd, from.c_str(), dir_fd, to.c_str());
 }
 
 Result<void> remove_tree(int parent_fd, const std::string& name, const FileId& id) {

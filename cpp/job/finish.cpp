@@ -100,7 +100,7 @@ void clean_workdir(const JobRecord& job, Report& report) {
   if (!job.workdir_parent) return;
   const std::string path = *job.workdir_parent + "/" + job.workdir_name;
   report.workdir = path;
-  const Result<void> removed = remove_workdir(*job.workdir_parent, job.workdir_name, job.workdir_id);
+  const Result<void> removed = remove_workdir(*job.workdir_parent, job.workdir_name, job.workdir_made_as, job.workdir_id);
   if (removed || removed.error().code == ErrorCode::not_found) {
     report.cleaned.push_back(path);
   } else {
@@ -115,26 +115,71 @@ bool is_older_than(int dir_fd, const char* name, time_t seconds) {
 
 bool has_report(int dir_fd) { return ::faccessat(dir_fd, kReportFile, F_OK, AT_SYMLINK_NOFOLLOW) == 0; }
 
-// The supervisor had written its report and died before it was delivered.
-bool deliver_again(int dir_fd) {
-  const Result<JobRecord> record = read_job_record(dir_fd);
-  if (!record || record->report_path.empty()) return false;
-  const Result<Fd> fd = open_at(dir_fd, kReportFile, O_RDONLY | O_NOFOLLOW);
-  if (!fd) return false;
-  const Result<std::string> text = read_all(fd->get(), kMaxReportBytes, kReportFile);
-  return text && write_report_file(record->report_path, *text);
+// Hands the report of a job to whom it was promised; true when that was done.
+bool deliver(const JobRecord& job, const std::string& text, std::vector<std::string>& problems) {
+  if (job.report_path.empty()) return false;
+  const Result<void> written = write_report_file(job.report_path, text);
+  if (!written) problems.push_back(written.error().message());
+  return written.has_value();
+}
+
+// The job was over and reported when its supervisor died, or its report found no reader, or survivors have ended since.
+Finished already_over(const HostFs& fs, const JobDir& directory, const JobRecord& job,
+                      const Result<PayloadRecord>& payload) {
+  Finished finished;
+  finished.gone = true;
+  finished.kill.method = "already over";
+  finished.kill.proof = proof_of(fs, payload);
+  Report unused;
+  clean_workdir(job, unused);
+  const Result<Fd> fd = open_at(directory.dir.get(), kReportFile, O_RDONLY | O_NOFOLLOW);
+  const Result<std::string> text = fd ? read_all(fd->get(), kMaxReportBytes, kReportFile) : fail(fd.error());
+  if (text) finished.delivered = deliver(job, *text, finished.problems);
+  return finished;
+}
+
+// Why nothing can be said about the job's processes from here, or empty.
+std::string cannot_judge(const proc::Here& here, const JobRecord& job) {
+  if (here.boot_id != job.supervisor.boot_id || here.pid_namespace == job.supervisor.pid_namespace) return {};
+  if (here.pid_namespace == proc::kInitialPidNamespace) return {};  // all processes of the node are visible from there
+  return "it ran in another pid namespace (" + std::to_string(job.supervisor.pid_namespace) +
+         "), whose processes cannot be seen from here: end it from there or from the node itself";
+}
+
+Finished end_and_report(const HostFs& fs, const JobDir& directory, const JobRecord& job,
+                        const Result<PayloadRecord>& payload, bool same_boot, Usec grace) {
+  Finished finished;
+  if (same_boot) {
+    finished.kill = end_members(fs, job, payload, grace);
+  } else {
+    finished.kill.method = "another boot";
+  }
+  finished.gone = finished.kill.survivors.empty();
+  finished.kill.proof = finished.gone ? proof_of(fs, payload) : "";
+
+  Report report = report_of(job, directory, finished.kill);
+  if (finished.gone) clean_workdir(job, report);
+  const std::string text = to_text(to_json(report));
+  if (const Result<void> written = replace_file(directory.dir.get(), kReportFile, text); !written) {
+    finished.problems.push_back(written.error().message());
+  }
+  finished.delivered = deliver(job, text, finished.problems);
+  return finished;
 }
 
 std::string finish_one(const HostFs& fs, StateDir& state, JobDir job) {
   const std::string name = job.name;
-  if (has_report(job.dir.get())) {
-    const bool delivered = deliver_again(job.dir.get());
-    if (!delivered && !is_older_than(job.dir.get(), kReportFile, kReportKeptSeconds)) return {};
-    if (const Result<void> removed = state.remove(std::move(job)); !removed) return removed.error().message();
-    return {};
-  }
   const Finished finished = finish_job(fs, job, kStartGrace);
-  if (!finished.gone) return "job `" + name + "` of a dead supervisor could not be finished";
+  if (!finished.gone) {
+    const std::string why = finished.problems.empty() ? "processes survived" : finished.problems.front();
+    return "job `" + name + "` of a dead supervisor could not be finished: " + why;
+  }
+  // Whoever wants to know what became of a job without a place for its report has a day to ask.
+  const bool unread = has_report(job.dir.get()) && !is_older_than(job.dir.get(), kReportFile, kReportKeptSeconds);
+  if (finished.delivered || !unread) {
+    if (const Result<void> removed = state.remove(std::move(job)); !removed) return removed.error().message();
+  }
+  if (!finished.was_running) return {};
   return "finished job `" + name + "`, whose supervisor had died: " + std::to_string(finished.kill.killed) +
          " processes were still there";
 }
@@ -150,33 +195,18 @@ Finished finish_job(const HostFs& fs, const JobDir& directory, Usec grace) {
     if (!finished.gone) finished.problems.push_back(job.error().message());
     return finished;
   }
-  const Result<PayloadRecord> payload = read_payload_record(directory.dir.get());
-  if (has_report(directory.dir.get()) && members_of(fs, *job, payload).empty()) {
-    finished.kill.method = "already over";
-    finished.kill.proof = proof_of(fs, payload);
-    finished.gone = true;
-    deliver_again(directory.dir.get());
+  const Result<proc::Here> here = proc::read_here(fs);
+  const std::string obstacle = here ? cannot_judge(*here, *job) : here.error().message();
+  if (!obstacle.empty()) {
+    finished.problems.push_back(obstacle);
     return finished;
   }
-  if (proc::read_boot_id(fs).value_or("") == job->supervisor.boot_id) {
-    finished.kill = end_members(fs, *job, payload, grace);
-  } else {
-    finished.kill.method = "another boot";
+  const Result<PayloadRecord> payload = read_payload_record(directory.dir.get());
+  if (has_report(directory.dir.get()) && members_of(fs, *job, payload).empty()) {
+    return already_over(fs, directory, *job, payload);
   }
-  finished.kill.proof = finished.kill.survivors.empty() ? proof_of(fs, payload) : "";
-  finished.gone = finished.kill.survivors.empty();
-
-  Report report = report_of(*job, directory, finished.kill);
-  if (finished.gone) clean_workdir(*job, report);
-  const std::string text = to_text(to_json(report));
-  if (const Result<void> written = replace_file(directory.dir.get(), kReportFile, text); !written) {
-    finished.problems.push_back(written.error().message());
-  }
-  if (!job->report_path.empty()) {
-    if (const Result<void> written = write_report_file(job->report_path, text); !written) {
-      finished.problems.push_back(written.error().message());
-    }
-  }
+  finished = end_and_report(fs, directory, *job, payload, here->boot_id == job->supervisor.boot_id, grace);
+  finished.was_running = true;
   return finished;
 }
 

@@ -17,6 +17,7 @@ Result<void> write(int job_dir_fd, const JobRecord& job) {
   if (job.workdir_parent) {
     record.set("workdir.parent", *job.workdir_parent);
     record.set("workdir.name", job.workdir_name);
+    record.set("workdir.made_as", job.workdir_made_as);
     record.set("workdir.device", job.workdir_id.device);
     record.set("workdir.inode", job.workdir_id.inode);
   }
@@ -42,6 +43,7 @@ Result<JobRecord> read_job_record(int job_dir_fd) {
   job.report_path = record->find("report_path").value_or("");
   job.workdir_parent = record->find("workdir.parent");
   job.workdir_name = record->find("workdir.name").value_or("");
+  job.workdir_made_as = record->find("workdir.made_as").value_or("");
   job.workdir_id = {record->get_unsigned("workdir.device").value_or(0U), record->get_unsigned("workdir.inode").value_or(0U)};
   job.argv = record->find_list("argv");
   return job;

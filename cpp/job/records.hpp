@@ -26,8 +26,9 @@ struct JobRecord {
   std::vector<std::string> argv;
   proc::Identity supervisor;
   std::string report_path;
-  std::optional<std::string> workdir_parent;  // with name and id once the directory is made
+  std::optional<std::string> workdir_parent;  // with its names before, and its id after the directory is made
   std::string workdir_name;
+  std::string workdir_made_as;
   FileId workdir_id;
 };
 

@@ -1,5 +1,6 @@
 #include "relay.hpp"
 
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +17,26 @@ void pass_on(int number) {
   if (fresh_process > 0) ::kill(static_cast<pid_t>(fresh_process), number);
 }
 
+// One that the caller ignores stays ignored.
+sigset_t relayed_signals() {
+  sigset_t wanted;
+  ::sigemptyset(&wanted);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2}) {
+    struct sigaction now {};
+    ::sigaction(number, nullptr, &now);
+    if (now.sa_handler != SIG_IGN) ::sigaddset(&wanted, number);
+  }
+  return wanted;
+}
+
+void install_handlers(const sigset_t& wanted) {
+  struct sigaction action {};
+  action.sa_handler = pass_on;
+  for (int number = 1; number < NSIG; ++number) {
+    if (::sigismember(&wanted, number) == 1) ::sigaction(number, &action, nullptr);
+  }
+}
+
 }  // namespace
 
 bool has_children() {
@@ -23,20 +44,24 @@ bool has_children() {
   return ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
-std::optional<int> relay_to_fresh_process() {
+std::optional<int> relay_to_fresh_process(bool die_with_parent) {
+  // Nothing may get lost between the fork and the handlers.
+  const sigset_t relayed = relayed_signals();
+  sigset_t before;
+  ::sigprocmask(SIG_BLOCK, &relayed, &before);
+  ::signal(SIGCHLD, SIG_DFL);  // where it was ignored, the exit status would be thrown away
   const pid_t pid = ::fork();
+  if (pid == 0) ::sigprocmask(SIG_SETMASK, &before, nullptr);
   if (pid == 0) return std::nullopt;
   if (pid < 0) return 125;
   fresh_process = pid;
-  struct sigaction action {};
-  action.sa_handler = pass_on;
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2}) {
-    struct sigaction before {};
-    ::sigaction(number, nullptr, &before);
-    if (before.sa_handler != SIG_IGN) ::sigaction(number, &action, nullptr);
-  }
+  install_handlers(relayed);
+  if (die_with_parent) ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  ::sigprocmask(SIG_UNBLOCK, &relayed, nullptr);
   int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+  while (::waitpid(pid, &status, 0) < 0) {
+    if (errno != EINTR) return 125;
+  }
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

@@ -10,6 +10,7 @@ namespace gpuctl::job {
 bool has_children();
 
 // In the fresh process: nullopt, go on. In the old one: the fresh one's exit code, once it is over.
-std::optional<int> relay_to_fresh_process();
+// `die_with_parent`: the death of our caller is passed on as TERM.
+std::optional<int> relay_to_fresh_process(bool die_with_parent);
 
 }  // namespace gpuctl::job

@@ -124,18 +124,24 @@ bool fence_is_enough(Run& run) {
                        "the site demands `strict`, a device fence that the kernel enforces, and this gpuctl has none");
 }
 
+Result<void> record_workdir(Run& run, const Workdir& workdir) {
+  run.record.workdir_parent = workdir.parent;
+  run.record.workdir_name = workdir.name;
+  run.record.workdir_made_as = workdir.made_as;
+  run.record.workdir_id = workdir.id;
+  return write(run.directory->dir.get(), run.record);
+}
+
 bool make_sandbox(Run& run) {
   if (!run.spec.workdir_parent) return true;
-  Result<Workdir> workdir = make_workdir(*run.spec.workdir_parent, run.report.id);
-  if (!workdir) return never_started(run, "SANDBOX_CREATE", workdir.error().message());
-  run.workdir = std::move(*workdir);
-  run.report.workdir = run.workdir->path();
-  run.record.workdir_parent = run.workdir->parent;
-  run.record.workdir_name = run.workdir->name;
-  run.record.workdir_id = run.workdir->id;
-  if (Result<void> written = write(run.directory->dir.get(), run.record); !written) {
-    return never_started(run, "SANDBOX_CREATE", "cannot record the work directory: " + written.error().message());
-  }
+  Workdir workdir = plan_workdir(*run.spec.workdir_parent, run.report.id, run.report.nonce);
+  run.report.workdir = workdir.path();
+  Result<void> done = record_workdir(run, workdir);
+  if (done) done = make_workdir(workdir);
+  if (workdir.fd) run.workdir = std::move(workdir);  // from here on it is removed, whatever fails
+  if (done) done = record_workdir(run, *run.workdir);
+  if (done) done = publish_workdir(*run.workdir);
+  if (!done) return never_started(run, "SANDBOX_CREATE", done.error().message());
   run.trace.line(LogLevel::trace, "work directory " + run.workdir->path());
   if (Result<void> brought = bring_inputs(*run.workdir, run.spec.inputs); !brought) {
     return never_started(run, "INPUT_FILES", brought.error().message());

@@ -4,7 +4,6 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 
 #include "gpuctl/base/host_fs.hpp"
 #include "gpuctl/base/host_paths.hpp"
+#include "gpuctl/base/parse.hpp"
 #include "gpuctl/base/tree.hpp"
 
 namespace gpuctl::job {
@@ -50,13 +50,14 @@ Result<Fd> open_or_make(int parent_fd, const std::string& name, mode_t mode) {
 }
 
 // A directory in which others could replace our files is no place for state.
-Result<void> require_safe(int fd, const std::string& path, bool shared) {
+Result<void> require_safe(int fd, const std::string& path, std::optional<uid_t> owner) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) return fail_errno(errno, path, "cannot stat");
-  const bool ours = status.st_uid == ::geteuid();
+  const bool shared = !owner;
+  const bool owned = owner && status.st_uid == *owner;
   const bool others_write = (status.st_mode & 0022) != 0;
   const bool sticky = (status.st_mode & S_ISVTX) != 0;
-  if (shared ? (!others_write || sticky) : (ours && !others_write)) return {};
+  if (shared ? (!others_write || sticky) : (owned && !others_write)) return {};
   return fail(ErrorCode::permission, path,
               shared ? "others may write in it and it is not sticky: `chmod 1777` it or name another with --state-dir"
                      : "it belongs to somebody else or others may write in it: name another with --state-dir");
@@ -67,6 +68,11 @@ bool is_usable_directory(const char* path) {
   return ::lstat(path, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == 0 && ::access(path, W_OK) == 0;
 }
 
+std::string place_of(const std::optional<std::string>& explicit_path) {
+  if (explicit_path) return *explicit_path;
+  return is_usable_directory(host_paths::kLiveRunState) ? host_paths::kLiveRunState : host_paths::kLiveShmState;
+}
+
 std::string random_suffix() {
   std::uint64_t random = 0;
   if (::getrandom(&random, sizeof random, 0) != sizeof random) random = static_cast<std::uint64_t>(::getpid());
@@ -75,15 +81,14 @@ std::string random_suffix() {
   return text.data();
 }
 
-// RENAME_NOREPLACE; where the file system does not have it, rename(2) refuses too, since a job directory is never empty.
-int rename_without_replacing(int dir_fd, const std::string& from, const std::string& to) {
-  constexpr unsigned kNoReplace = 1;
-  const long done = ::syscall(SYS_renameat2, dir_fd, from.c_str(), dir_fd, to.c_str(), kNoReplace);
-  if (done == 0 || (errno != ENOSYS && errno != EINVAL)) return static_cast<int>(done);
-  return ::renameat(dir_fd, from.c_str(), dir_fd, to.c_str());
-}
-
 bool starts_with(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
+
+bool bears_name(int jobs_fd, const std::string& name, int dir_fd) {
+  struct stat status {};
+  const Result<FileId> opened = file_id(dir_fd, name);
+  return opened && ::fstatat(jobs_fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+         *opened == FileId{status.st_dev, status.st_ino};
+}
 
 void remove_by_name(int jobs_fd, const std::string& name) {
   const Result<Fd> fd = open_at(jobs_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
@@ -96,9 +101,7 @@ void remove_by_name(int jobs_fd, const std::string& name) {
 }  // namespace
 
 Result<StateDir> StateDir::open(const std::optional<std::string>& explicit_path) {
-  const bool run_is_there = !explicit_path && is_usable_directory(host_paths::kLiveRunState);
-  const std::string path =
-      explicit_path ? *explicit_path : (run_is_there ? host_paths::kLiveRunState : host_paths::kLiveShmState);
+  const std::string path = place_of(explicit_path);
   const mode_t mode = explicit_path ? 0700 : 01777;
   const Result<Fd> state = open_or_make(AT_FDCWD, path, mode);
   if (!state) {
@@ -106,23 +109,55 @@ Result<StateDir> StateDir::open(const std::optional<std::string>& explicit_path)
     error.detail += " for the state (name another with --state-dir)";
     return fail(std::move(error));
   }
-  if (Result<void> safe = require_safe(state->get(), path, true); !safe) return fail(safe.error());
+  if (Result<void> safe = require_safe(state->get(), path, std::nullopt); !safe) return fail(safe.error());
   if (Result<void> local = refuse_network(state->get(), path); !local) return fail(local.error());
 
   const Result<Fd> jobs = open_or_make(state->get(), "jobs", mode);
   if (!jobs) return fail(jobs.error());
-  if (Result<void> safe = require_safe(jobs->get(), path + "/jobs", true); !safe) return fail(safe.error());
+  if (Result<void> safe = require_safe(jobs->get(), path + "/jobs", std::nullopt); !safe) return fail(safe.error());
   const std::string uid = std::to_string(::geteuid());
   Result<Fd> own = open_or_make(jobs->get(), uid, 0700);
   if (!own) return fail(own.error());
-  if (Result<void> safe = require_safe(own->get(), path + "/jobs/" + uid, false); !safe) return fail(safe.error());
-  return StateDir(path, std::move(*own));
+  if (Result<void> safe = require_safe(own->get(), path + "/jobs/" + uid, ::geteuid()); !safe) return fail(safe.error());
+  return StateDir(path, ::geteuid(), std::move(*own));
+}
+
+Result<StateDir> StateDir::open_of(const std::optional<std::string>& explicit_path, uid_t owner) {
+  const std::string path = place_of(explicit_path);
+  const std::string own_path = path + "/jobs/" + std::to_string(owner);
+  Result<Fd> own = open_at(AT_FDCWD, own_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!own) return fail(std::move(own).error());
+  if (Result<void> safe = require_safe(own->get(), own_path, owner); !safe) return fail(safe.error());
+  return StateDir(path, owner, std::move(*own));
+}
+
+std::vector<uid_t> StateDir::owners(const std::optional<std::string>& explicit_path) {
+  std::vector<uid_t> found;
+  const std::string path = place_of(explicit_path) + "/jobs";
+  Result<Fd> jobs = open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+  if (!jobs) return found;
+  for (const std::string& name : Dir(std::move(*jobs), path).names().value_or(std::vector<std::string>())) {
+    const Result<std::uint64_t> uid = parse_unsigned(name, "uid", 10, 0xfffffffe);
+    if (uid) found.push_back(static_cast<uid_t>(*uid));
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+Result<gid_t> StateDir::owner_group() const {
+  struct stat status {};
+  if (::fstat(jobs_.get(), &status) != 0) return fail_errno(errno, path_, "cannot stat");
+  return status.st_gid;
+}
+
+std::string StateDir::path_of(const std::string& name) const {
+  return path_ + "/jobs/" + std::to_string(owner_) + "/" + name;
 }
 
 Result<JobDir> StateDir::claim(const std::string& id, unsigned resubmission) {
   JobDir job;
   job.name = id + "." + std::to_string(resubmission);
-  job.path = path_ + "/jobs/" + std::to_string(::geteuid()) + "/" + job.name;
+  job.path = path_of(job.name);
   const std::string temporary = std::string(kBeingMade) + random_suffix();
   if (::mkdirat(jobs_.get(), temporary.c_str(), 0700) != 0) return fail_errno(errno, job.path, "cannot make the directory");
   Result<Fd> dir = open_at(jobs_.get(), temporary, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
@@ -156,13 +191,16 @@ Result<std::vector<std::string>> StateDir::jobs() const {
 Result<JobDir> StateDir::open_job(const std::string& name) const {
   JobDir job;
   job.name = name;
-  job.path = path_ + "/jobs/" + std::to_string(::geteuid()) + "/" + name;
+  job.path = path_of(name);
   Result<Fd> dir = open_at(jobs_.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (!dir) return fail(std::move(dir).error());
   Result<Fd> lock = open_at(dir->get(), kLock, O_RDWR | O_NOFOLLOW);
   if (!lock) return fail(std::move(lock).error());
   job.dir = std::move(*dir);
-  if (::flock(lock->get(), LOCK_EX | LOCK_NB) == 0) job.lock = std::move(*lock);
+  if (::flock(lock->get(), LOCK_EX | LOCK_NB) != 0) return job;
+  // Its owner may have removed it since we opened it, and a new job may bear the name by now.
+  if (!bears_name(jobs_.get(), name, job.dir.get())) return fail(ErrorCode::not_found, job.path, "the job is over");
+  job.lock = std::move(*lock);
   return job;
 }
 

@@ -1,9 +1,5 @@
 #include "gpuctl/job/trace.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/json.hpp"
 
 namespace gpuctl::job {
@@ -11,20 +7,18 @@ namespace {
 
 constexpr std::size_t kMaxLines = 1000;
 
-// A pipe that nobody empties must not stop the job's controller. The flag belongs to the open file, which the caller
-// may share with others: so the file is opened again where that works (not for sockets).
-Fd non_blocking(Fd events) {
+constexpr int kEventPatienceMs = 1000;
+
+// A pipe that nobody empties must not stop the job's controller.
+Fd without_blocking(Fd events) {
   if (!events) return events;
-  const std::string path = std::string(host_paths::kLiveSelfFd) + "/" + std::to_string(events.get());
-  Fd own(::open(path.c_str(), O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-  if (own) return own;
-  ::fcntl(events.get(), F_SETFL, ::fcntl(events.get(), F_GETFL) | O_NONBLOCK);
-  return events;
+  Fd own = open_again_without_blocking(events.get());
+  return own ? std::move(own) : std::move(events);
 }
 
 }  // namespace
 
-Trace::Trace(LogSink* sink, Fd events) : sink_(sink), events_(non_blocking(std::move(events))) {}
+Trace::Trace(LogSink* sink, Fd events) : sink_(sink), events_(without_blocking(std::move(events))) {}
 
 void Trace::line(LogLevel level, std::string_view text) {
   const Usec now = realtime_usec();
@@ -46,7 +40,7 @@ void Trace::event(std::string_view name, const Json& members) {
   if (!events_) return;
   Json json = {{"event", name}, {"at", format_rfc3339(realtime_usec())}};
   json.update(members);
-  if (!write_all(events_.get(), to_line(json), "events")) events_.reset();
+  if (!write_patiently(events_.get(), to_line(json), kEventPatienceMs, "events")) events_.reset();
 }
 
 }  // namespace gpuctl::job

@@ -38,11 +38,14 @@ class Watch {
   }
 
  private:
+  bool has_init() const { return run_.child->fence == fence::ProcessFence::pid_namespace; }
+
   // ---- what happened ----
 
   void wait_for_news(Usec now) {
     std::vector<pollfd> waiting{{signals_.get(), POLLIN, 0}};
-    if (!payload_ended_) waiting.push_back({run_.child->channel.get(), POLLIN, 0});
+    // With a session the other end is closed at the exec: it would be ready forever.
+    if (!payload_ended_ && has_init()) waiting.push_back({run_.child->channel.get(), POLLIN, 0});
     if (!exec_known_) waiting.push_back({run_.child->exec_error.get(), POLLIN, 0});
     if (run_.control) {
       for (const int fd : run_.control->descriptors()) waiting.push_back({fd, POLLIN, 0});
@@ -71,7 +74,7 @@ class Watch {
   }
 
   void read_channel() {
-    if (payload_ended_ || run_.child->fence != fence::ProcessFence::pid_namespace) return;
+    if (payload_ended_ || !has_init()) return;
     if (const std::optional<int> status = fence::payload_status(*run_.child)) payload_ended(*status);
   }
 
@@ -146,6 +149,7 @@ class Watch {
       if (pid == 0 || (pid < 0 && errno == EINTR)) return;
       if (pid < 0) {  // ECHILD: we are a subreaper, so nothing of the payload is left
         run_.all_reaped = true;
+        read_exec_error();  // an exec that failed since we looked has left its word
         return;
       }
       account(usage);

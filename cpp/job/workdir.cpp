@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -25,22 +26,31 @@ Result<Fd> open_output_dir(const std::string& path) {
 
 }  // namespace
 
-Result<Workdir> make_workdir(const std::string& parent, const std::string& job_id) {
-  Workdir workdir;
-  workdir.parent = parent;
-  workdir.name = "alien-job-" + job_id;
-  const Result<Fd> parent_fd = open_at(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY);
-  if (!parent_fd) return fail(parent_fd.error());
-  if (::mkdirat(parent_fd->get(), workdir.name.c_str(), 0700) != 0) {
+Workdir plan_workdir(const std::string& parent, const std::string& job_id, const std::string& nonce) {
+  const std::string name = "alien-job-" + job_id;
+  return Workdir{parent, name, "." + name + "." + nonce, {}, Fd()};
+}
+
+Result<void> make_workdir(Workdir& workdir) {
+  const Result<Fd> parent = open_at(AT_FDCWD, workdir.parent, O_RDONLY | O_DIRECTORY);
+  if (!parent) return fail(parent.error());
+  if (::mkdirat(parent->get(), workdir.made_as.c_str(), 0700) != 0) {
     return fail_errno(errno, workdir.path(), "cannot make the work directory");
   }
-  Result<Fd> fd = open_at(parent_fd->get(), workdir.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  Result<Fd> fd = open_at(parent->get(), workdir.made_as, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (!fd) return fail(std::move(fd).error());
   const Result<FileId> id = file_id(fd->get(), workdir.path());
   if (!id) return fail(id.error());
   workdir.id = *id;
   workdir.fd = std::move(*fd);
-  return workdir;
+  return {};
+}
+
+Result<void> publish_workdir(const Workdir& workdir) {
+  const Result<Fd> parent = open_at(AT_FDCWD, workdir.parent, O_RDONLY | O_DIRECTORY);
+  if (!parent) return fail(parent.error());
+  if (rename_without_replacing(parent->get(), workdir.made_as, workdir.name) == 0) return {};
+  return fail_errno(errno, workdir.path(), "cannot make the work directory");
 }
 
 Result<void> bring_inputs(const Workdir& workdir, const std::vector<std::string>& inputs) {
@@ -75,9 +85,16 @@ std::vector<std::string> keep_outputs(const Workdir& workdir, const std::vector<
   return kept;
 }
 
-Result<void> remove_workdir(const std::string& parent, const std::string& name, const FileId& id) {
+Result<void> remove_workdir(const std::string& parent, const std::string& name, const std::string& made_as,
+                            const FileId& id) {
   const Result<Fd> parent_fd = open_at(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY);
   if (!parent_fd) return fail(parent_fd.error());
+  if (id == FileId{}) {
+    if (::unlinkat(parent_fd->get(), made_as.c_str(), AT_REMOVEDIR) == 0) return {};
+    return fail_errno(errno, parent + "/" + made_as, "cannot remove");
+  }
+  Result<void> removed = remove_tree(parent_fd->get(), made_as, id);
+  if (removed || removed.error().code != ErrorCode::not_found) return removed;
   return remove_tree(parent_fd->get(), name, id);
 }
 

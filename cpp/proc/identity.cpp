@@ -31,6 +31,17 @@ std::optional<std::uint64_t> unique_inode(int pidfd) {
   return status.st_ino;
 }
 
+// After `unshare --pid` without a /proc of its own, the numbers there are those of other processes.
+Result<void> require_own_proc(const HostFs& fs) {
+  const Result<Dir> proc = fs.open_dir(host_paths::kProc);
+  if (!proc) return fail(proc.error());
+  const Result<std::optional<std::string>> self = proc->link_target("self");
+  if (!self) return fail(self.error());
+  if (*self && **self == std::to_string(::getpid())) return {};
+  return fail(ErrorCode::unavailable, proc->path(),
+              "it does not show this pid namespace: mount one that does (`mount -t proc proc /proc`)");
+}
+
 }  // namespace
 
 Result<std::string> read_boot_id(const HostFs& fs) { return fs.read_file(host_paths::kBootId); }
@@ -53,17 +64,6 @@ Result<Fd> open_pidfd(pid_t pid) {
   Fd fd(static_cast<int>(::syscall(syscall_numbers::kPidfdOpen, pid, 0)));
   if (!fd) return fail_errno(errno, std::to_string(pid), "cannot open a pidfd");
   return fd;
-}
-
-// After `unshare --pid` without a /proc of its own, the numbers there are those of other processes.
-Result<void> require_own_proc(const HostFs& fs) {
-  const Result<Dir> proc = fs.open_dir(host_paths::kProc);
-  if (!proc) return fail(proc.error());
-  const Result<std::optional<std::string>> self = proc->link_target("self");
-  if (!self) return fail(self.error());
-  if (*self && **self == std::to_string(::getpid())) return {};
-  return fail(ErrorCode::unavailable, proc->path(),
-              "it does not show this pid namespace: mount one that does (`mount -t proc proc /proc`)");
 }
 
 Result<Here> read_here(const HostFs& fs) {

@@ -22,6 +22,9 @@ struct FileId {
 
 Result<FileId> file_id(int fd, const std::string& path);
 
+// renameat(2) within one directory that fails with EEXIST where `to` is there already; 0, or -1 with errno set.
+int rename_without_replacing(int dir_fd, const std::string& from, const std::string& to);
+
 // Removes the directory `name` in `parent_fd` and all below it, if it still is `id`. What could not be removed
 // (another file system mounted inside, no permission) is named in the error; the rest is gone all the same.
 Result<void> remove_tree(int parent_fd, const std::string& name, const FileId& id);

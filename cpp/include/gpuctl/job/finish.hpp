@@ -10,7 +10,9 @@ namespace gpuctl::job {
 
 struct Finished {
   kill::Report kill;
-  bool gone = false;  // nothing of it is left: the directory may go
+  bool gone = false;         // nothing of it is left: the directory may go
+  bool was_running = false;  // its supervisor died before it was over
+  bool delivered = false;    // the report is where it was asked for
   std::vector<std::string> problems;
 };
 

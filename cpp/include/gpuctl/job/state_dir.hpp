@@ -35,7 +35,16 @@ class StateDir {
   // `explicit_path`: --state-dir or GPUCTL_STATE_DIR, made when it is missing.
   static Result<StateDir> open(const std::optional<std::string>& explicit_path);
 
+  // The jobs of another user, for root; nothing is made. ErrorCode::not_found when that user has none.
+  static Result<StateDir> open_of(const std::optional<std::string>& explicit_path, uid_t owner);
+
+  // Users who have jobs here, ascending.
+  static std::vector<uid_t> owners(const std::optional<std::string>& explicit_path);
+
   const std::string& path() const { return path_; }
+
+  // The group of the user whose jobs these are.
+  Result<gid_t> owner_group() const;
 
   // A new directory for this job, with its lock. ErrorCode::busy when the job is on record here.
   Result<JobDir> claim(const std::string& id, unsigned resubmission);
@@ -53,9 +62,12 @@ class StateDir {
   void sweep() const;
 
  private:
-  StateDir(std::string path, Fd jobs) : path_(std::move(path)), jobs_(std::move(jobs)) {}
+  StateDir(std::string path, uid_t owner, Fd jobs) : path_(std::move(path)), owner_(owner), jobs_(std::move(jobs)) {}
+
+  std::string path_of(const std::string& name) const;
 
   std::string path_;
+  uid_t owner_;
   Fd jobs_;  // STATE/jobs/UID
 };
 

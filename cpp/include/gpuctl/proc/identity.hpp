@@ -33,12 +33,15 @@ Result<std::string> read_boot_id(const HostFs& fs);
 // The inode of a process's namespace: kind is "pid", "user", "net", ...
 Result<std::uint64_t> read_namespace(const HostFs& fs, pid_t pid, const char* kind);
 
+inline constexpr std::uint64_t kInitialPidNamespace = 0xeffffffc;  // PROC_PID_INIT_INO: whoever is in it sees all
+
 // Where a pid has its meaning: read once, it is the same for all that we look at.
 struct Here {
   std::string boot_id;
   std::uint64_t pid_namespace = 0;  // ours
 };
 
+// ErrorCode::unavailable when /proc is that of another pid namespace: its numbers mean nothing to us.
 Result<Here> read_here(const HostFs& fs);
 
 Result<Identity> identify(const HostFs& fs, const Here& here, pid_t pid);
