@@ -24,10 +24,16 @@ Result<std::string> discover_text(const std::string& root, const std::optional<s
   return to_line(gpu::to_json(*inventory));
 }
 
-std::string discover_json(const std::string& root, const std::optional<std::vector<std::string>>& pci_ids_files) {
+std::string discover_json(const py::str& root, const std::optional<std::vector<py::str>>& pci_ids_files) {
+  const std::string root_path = os_bytes(root);
+  std::optional<std::vector<std::string>> names;
+  if (pci_ids_files) {
+    names.emplace();
+    for (const py::str& file : *pci_ids_files) names->push_back(os_bytes(file));
+  }
   Result<std::string> text = [&] {
     const py::gil_scoped_release release;
-    return discover_text(root, pci_ids_files);
+    return discover_text(root_path, names);
   }();
   return value_or_raise(std::move(text));
 }

@@ -6,7 +6,13 @@
 
 #include <pybind11/pybind11.h>
 
+#include <string>
+
 namespace gpuctl::bindings {
+
+// Paths, names and words from outside are bytes that need not be UTF-8: as os.fsencode and os.fsdecode have them.
+std::string os_bytes(const pybind11::str& text);
+pybind11::str os_text(const std::string& bytes);
 
 void bind_base(pybind11::module_& module);  // settings, ids, stamps
 void bind_gpu(pybind11::module_& module);   // the inventory
