@@ -1,8 +1,8 @@
 #include <string>
 
-#include "flags.hpp"
 #include "bindings.hpp"
 #include "errors.hpp"
+#include "flags.hpp"
 
 namespace py = pybind11;
 
@@ -13,7 +13,8 @@ py::dict row_of(const app::Flag& flag) {
   py::dict row;
   row["name"] = flag.name;
   row["letter"] = flag.letter == 0 ? std::string() : std::string(1, flag.letter);
-  row["metavar"] = flag.metavar == nullptr ? py::object(py::none()) : py::object(py::str(flag.metavar));
+  row["metavar"] =
+      flag.metavar == nullptr ? py::object(py::none()) : py::object(py::str(flag.metavar));
   row["repeatable"] = flag.repeatable;
   row["is_global"] = flag.verbs[0] == '\0';
   row["help"] = flag.help;

@@ -43,7 +43,8 @@ ConfigSources sources_with(std::map<std::string, std::string> flags) {
 
 std::map<std::string, std::string> as_map(const py::dict& flags) {
   std::map<std::string, std::string> values;
-  for (const auto& [name, value] : flags) values[os_bytes(py::cast<py::str>(name))] = os_bytes(py::cast<py::str>(value));
+  for (const auto& [name, value] : flags)
+    values[os_bytes(py::cast<py::str>(name))] = os_bytes(py::cast<py::str>(value));
   return values;
 }
 
@@ -52,7 +53,8 @@ py::object text_or_none(const std::optional<std::string>& bytes) {
 }
 
 py::list load_config(const py::dict& flags) {
-  const ConfigSources sources = sources_with(as_map(flags));  // with the GIL: nobody else may setenv(3) meanwhile
+  const ConfigSources sources =
+      sources_with(as_map(flags));  // with the GIL: nobody else may setenv(3) meanwhile
   Result<Config> config = [&] {
     const py::gil_scoped_release release;
     return Config::load(sources);
@@ -66,7 +68,8 @@ py::list load_config(const py::dict& flags) {
     setting["value"] = text_or_none(value.text);
     setting["origin"] = os_text(value.origin);
     setting["enforced_by"] = text_or_none(value.enforced_by);
-    setting["usec"] = key.kind == ConfigKind::duration ? py::cast(loaded.duration_usec(key.key)) : py::none();
+    setting["usec"] =
+        key.kind == ConfigKind::duration ? py::cast(loaded.duration_usec(key.key)) : py::none();
     settings.append(setting);
   }
   return settings;
@@ -87,10 +90,14 @@ std::optional<std::string> boot_id() {
 void bind_base(py::module_& module) {
   module.def("load_config", &load_config, py::arg("flags"));
   module.def(
-      "parse_job_id", [](const py::str& text) { return value_or_raise(parse_job_id(os_bytes(text))); }, py::arg("text"));
+      "parse_job_id",
+      [](const py::str& text) { return value_or_raise(parse_job_id(os_bytes(text))); },
+      py::arg("text"));
   module.def(
       "parse_duration_usec",
-      [](const py::str& text, const std::string& what) { return value_or_raise(parse_duration_usec(os_bytes(text), what)); },
+      [](const py::str& text, const std::string& what) {
+        return value_or_raise(parse_duration_usec(os_bytes(text), what));
+      },
       py::arg("text"), py::arg("what"));
   module.def("boot_id", &boot_id);
   module.def("trace_stamp", &format_trace_stamp, py::arg("realtime_usec"));

@@ -14,7 +14,8 @@ namespace py = pybind11;
 namespace gpuctl::bindings {
 namespace {
 
-Result<std::string> discover_text(const std::string& root, const std::optional<std::vector<std::string>>& pci_ids_files) {
+Result<std::string> discover_text(const std::string& root,
+                                  const std::optional<std::vector<std::string>>& pci_ids_files) {
   const Result<HostFs> fs = HostFs::open(root);
   if (!fs) return fail(fs.error());
   gpu::DiscoverOptions options;
@@ -24,7 +25,8 @@ Result<std::string> discover_text(const std::string& root, const std::optional<s
   return to_line(gpu::to_json(*inventory));
 }
 
-std::string discover_json(const py::str& root, const std::optional<std::vector<py::str>>& pci_ids_files) {
+std::string discover_json(const py::str& root,
+                          const std::optional<std::vector<py::str>>& pci_ids_files) {
   const std::string root_path = os_bytes(root);
   std::optional<std::vector<std::string>> names;
   if (pci_ids_files) {
