@@ -25,12 +25,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 HERE = Path(__file__).resolve().parent
 USER = 65534
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-# Starts gpuctl as its child, in its own process group, writes down pid and exit code, and stays.
-PILOT = 'cd "$1"; shift; "$@" & echo $! > pid.new; mv pid.new pid; wait $!; echo $? > code.new; mv code.new code; sleep 600'
 
 
 class ArenaError(Exception):
@@ -79,11 +78,11 @@ class Job:
 
     @property
     def stdout(self) -> str:
-        return (self.folder / "stdout").read_text(errors="replace")
+        return read_if_there(self.folder / "stdout")
 
     @property
     def stderr(self) -> str:
-        return (self.folder / "stderr").read_text(errors="replace")
+        return read_if_there(self.folder / "stderr")
 
 
 class Arena:
@@ -91,8 +90,10 @@ class Arena:
         self.uid = uid
         self.tools = tools
         self.folder = Path(tempfile.mkdtemp(prefix="gpuctl-arena-"))
+        self.folder.chmod(0o755)
         self.binary = binary
         self.jobs = 0
+        self.verbs: dict[int, Path] = {}
         self.known: dict[int, str] = {}
         if os.geteuid() == 0:
             os.chown(self.folder, uid, uid)
@@ -195,7 +196,7 @@ class Arena:
         argv += ["--report", folder / "report.json", *options, "--", *command]
         outputs = {"stdout": folder / "stdout", "stderr": folder / "stderr"}
         outputs.update(files)
-        pilot = self.spawn(["sh", "-c", PILOT, "pilot", folder, *argv], env=env, **outputs)
+        pilot = self.spawn([self.tools / "pilot", folder, *argv], env=env, **outputs)
         return Job(self, folder, pilot)
 
     def gpuctl(self, *arguments: object, uid: int | None = None, timeout: float = 60) -> tuple[int, str, str]:
@@ -210,13 +211,12 @@ class Arena:
         place.chmod(0o777)
         argv = [self.binary, "--state-dir", self.state, *arguments]
         pid = self.spawn(argv, uid=uid, stdout=place / "stdout", stderr=place / "stderr")
-        self._verbs = getattr(self, "_verbs", {})
-        self._verbs[pid] = place
+        self.verbs[pid] = place
         return pid
 
     def outcome(self, pid: int, timeout: float = 60) -> tuple[int, str, str]:
         code = self.wait(pid, timeout)
-        place = self._verbs[pid]
+        place = self.verbs[pid]
         return code, (place / "stdout").read_text(), (place / "stderr").read_text()
 
     # ---- waiting and judging ----
@@ -252,13 +252,9 @@ class Arena:
             assert self.alive(job.pilot), "the pilot was hit"
 
     def strangers(self, *jobs: Job) -> list[dict[str, Any]]:
-        """Everything alive that is neither ours nor a child of a pilot's shell."""
+        """Everything there is but the bystanders."""
         ours = {self.neighbour, *(job.pilot for job in jobs)}
-        return [
-            each
-            for each in self.processes()
-            if each["pid"] not in ours and not (each["ppid"] in ours and each["name"] == "sleep")
-        ]
+        return [each for each in self.processes() if each["pid"] not in ours]
 
     def assert_nothing_left(self, *jobs: Job) -> None:
         """The hearts have stopped, and process 1 sees nobody but the bystanders."""
@@ -273,6 +269,19 @@ class Arena:
         if os.geteuid() == 0:
             os.chown(folder, self.uid, self.uid)
         return folder
+
+
+def make_arena(tools: Path, reason: str | None, who: str) -> Arena:
+    if reason is not None:
+        pytest.skip(reason)
+    if who == "root" and os.geteuid() != 0:
+        pytest.skip("needs root")
+    uid = 0 if who == "root" else (USER if os.geteuid() == 0 else os.geteuid())
+    return Arena(tools / "gpuctl", uid, tools)
+
+
+def read_if_there(path: Path) -> str:
+    return path.read_text(errors="replace") if path.exists() else ""
 
 
 def sanitizer_options() -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adversarial.arena import USER, Arena, arena_refusal
+from adversarial.arena import Arena, arena_refusal, make_arena
 
 PAYLOADS = Path(__file__).resolve().parent / "payloads"
 
@@ -35,15 +34,6 @@ def tools(gpuctl_binary: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def arena_reason() -> str | None:
     return arena_refusal()
-
-
-def make_arena(tools: Path, reason: str | None, who: str) -> Arena:
-    if reason is not None:
-        pytest.skip(reason)
-    if who == "root" and os.geteuid() != 0:
-        pytest.skip("needs root")
-    uid = 0 if who == "root" else (USER if os.geteuid() == 0 else os.geteuid())
-    return Arena(tools / "gpuctl", uid, tools)
 
 
 @pytest.fixture(params=["root", "user"])

@@ -112,6 +112,11 @@ static int daemonize_envless(char *self, char *path) {
   return 0;
 }
 
+static int stay(int code) {
+  sleep(60);
+  return code;
+}
+
 static int ignore_term(void) {
   signal(SIGTERM, SIG_IGN);
   signal(SIGINT, SIG_IGN);
@@ -137,8 +142,13 @@ static int fork_on_term(void) {
   return 0;
 }
 
+static void count_term(int number) {
+  (void)number;
+  ++terms;
+}
+
 static int die_slowly(void) {
-  signal(SIGTERM, on_term);
+  signal(SIGTERM, count_term);
   while (terms == 0) {
     beat();
     usleep(1000);
@@ -357,6 +367,9 @@ int main(int argc, char **argv) {
   CASE("beat", (beat_forever(), 0));
   CASE("daemon", daemonize());
   CASE("daemon-envless", daemonize_envless("/proc/self/exe", argv[2]));
+  CASE("daemon-stays", stay(daemonize()));
+  CASE("daemon-envless-stays", stay(daemonize_envless("/proc/self/exe", argv[2])));
+  CASE("odd-name-stays", stay(odd_name("x) Z 1 (\n")));
   CASE("ignore-term", ignore_term());
   CASE("fork-on-term", fork_on_term());
   CASE("die-slowly", die_slowly());
