@@ -1,9 +1,9 @@
 """Ratios against peers: `compare` measures both in turn, the table at the end shows them all.
 
-    def test_discover(compare, run_once):
-        compare("discover / lspci", lambda: run_once("gpuctl", "discover"), lambda: ..., rounds=40)
+    def test_discover(compare, gpuctl_binary):
+        compare("discover / lspci -Dnn", ours, peer, rounds=40)  # two functions without arguments
 
-Both sides run alternately, so that whatever else the machine does meets both alike, and medians are
+Both sides run alternately, so that whatever else the machine does meets both alike; medians are
 compared. Nothing absolute is asserted: a bench asserts the answers it times, and may assert a ratio.
 The table is also written to build/bench.json.
 """
@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
+from installed import installed_binary
 
 RESULTS_FILE = Path(__file__).resolve().parent.parent / "build" / "bench.json"
 WARM_UP_ROUNDS = 2
@@ -42,6 +43,12 @@ _comparisons = pytest.StashKey["list[Comparison]"]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_comparisons] = []
+
+
+@pytest.fixture(scope="session")
+def gpuctl_binary() -> Path:
+    """The installed gpuctl, as the tests have it."""
+    return installed_binary()
 
 
 @pytest.fixture

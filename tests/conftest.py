@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sysconfig
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from installed import installed_binary
 
 Gpuctl = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -38,12 +38,7 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def gpuctl_binary() -> Path:
-    """The binary under test: `GPUCTL_BINARY`, else the one beside this interpreter's scripts."""
-    named = os.environ.get("GPUCTL_BINARY")
-    binary = Path(named) if named else Path(sysconfig.get_path("scripts")) / "gpuctl"
-    if not binary.is_file():
-        pytest.fail(f"`{binary}` is not there; `./dev test` builds and installs it")
-    return binary
+    return installed_binary()
 
 
 @pytest.fixture(scope="session")
