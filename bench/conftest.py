@@ -4,8 +4,8 @@
         compare("discover / lspci -Dnn", ours, peer, rounds=40)  # two functions without arguments
 
 Both sides run alternately, so that whatever else the machine does meets both alike; medians are
-compared. Nothing absolute is asserted: a bench asserts the answers it times, and may assert a ratio.
-The table is also written to build/bench.json.
+compared. Nothing absolute is asserted: a bench asserts the answers it times, and may assert a
+ratio. The table is also written to build/bench.json.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def gpuctl_binary() -> Path:
+    """The binary under test: `GPUCTL_BINARY`, else the installed one."""
     return installed_binary()
 
 
