@@ -1,15 +1,13 @@
 // gpuctl discover: the inventory as a table for people, or as JSON.
-#include <fcntl.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <map>
 
-#include "gpuctl/base/fd.hpp"
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/gpu/inventory.hpp"
 #include "gpuctl/gpu/json.hpp"
+#include "discover_options.hpp"
 #include "verbs.hpp"
 
 namespace gpuctl::app {
@@ -148,19 +146,6 @@ int exit_code_of(const gpu::Inventory& inventory) {
   return inventory.gpus.empty() ? kExitNone : kExitFound;
 }
 
-// A file that was asked for by name must be there; the usual places may be empty.
-Result<gpu::DiscoverOptions> options_of(const Context& context) {
-  gpu::DiscoverOptions options;
-  const std::optional<std::string> file = context.config.text("pci_ids");
-  if (!file) return options;
-  options.pci_ids_files.clear();
-  if (*file == "none") return options;
-  const Result<Fd> readable = open_at(AT_FDCWD, *file, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-  if (!readable) return fail(readable.error());
-  options.pci_ids_files.push_back(*file);
-  return options;
-}
-
 }  // namespace
 
 int run_discover(const Context& context) {
@@ -171,7 +156,7 @@ int run_discover(const Context& context) {
   }
   const Result<HostFs> fs = context.open_root();
   if (!fs) return complain(fs.error(), kExitUsage);
-  const Result<gpu::DiscoverOptions> options = options_of(context);
+  const Result<gpu::DiscoverOptions> options = discover_options(context);
   if (!options) return complain(options.error(), kExitUsage);
   const Result<gpu::Inventory> inventory = gpu::discover(*fs, *options);
   if (!inventory) return complain(inventory.error(), kExitUnknown);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "discover_options.hpp"
 #include "gpuctl/base/json.hpp"
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/base/syscall_numbers.hpp"
@@ -54,7 +55,9 @@ Result<void> add_gpus(const Context& context, job::Spec& spec) {
   if (!ids.empty()) {
     const Result<HostFs> fs = context.open_root();
     if (!fs) return fail(fs.error());
-    Result<gpu::Inventory> inventory = gpu::discover(*fs, {});
+    const Result<gpu::DiscoverOptions> options = discover_options(context);
+    if (!options) return fail(options.error());
+    Result<gpu::Inventory> inventory = gpu::discover(*fs, *options);
     if (!inventory) return fail(inventory.error());
     node = std::move(inventory->gpus);
   }

@@ -48,7 +48,7 @@ const std::vector<Flag>& flags() {
       {"help", 'h', nullptr, "", false, "explain the verb and its flags"},
       {"version", 0, nullptr, "", false, "print the version"},
 
-      {"pci-ids", 0, "FILE", "discover", false, "names of PCI devices to use where FILE is newer than those built in; none: never"},
+      {"pci-ids", 0, "FILE", "discover,run,job", false, "names of PCI devices to use where FILE is newer than those built in; none: never"},
       {"job", 0, "ID", "run,job,kill", false, "the job's id: letters, digits, `.`, `_`, `-`; at most 64"},
       {"resubmission", 0, "N", "run,job,kill", false, "which resubmission of the job this is [0]"},
       {"gpu", 0, "ID", "run", true, "a GPU for the payload, by its id in `gpuctl discover`"},
