@@ -21,6 +21,7 @@ inline constexpr const char* kDev = "dev";
 // Absolute, for the live system only: what cannot be reached through a directory handle.
 inline constexpr const char* kLiveProc = "/proc";
 inline constexpr const char* kLiveSelfFd = "/proc/self/fd";
+inline constexpr const char* kLiveSelfFdinfo = "/proc/self/fdinfo";
 inline constexpr const char* kLiveSelfUidMap = "/proc/self/uid_map";
 inline constexpr const char* kLiveSelfGidMap = "/proc/self/gid_map";
 inline constexpr const char* kLiveSelfSetgroups = "/proc/self/setgroups";
