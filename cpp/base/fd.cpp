@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -55,6 +56,8 @@ Result<void> write_all(int fd, std::string_view data, const std::string& path) {
 }
 
 Fd open_again_without_blocking(int fd) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0 || S_ISREG(status.st_mode)) return {};
   const std::string path = std::string(host_paths::kLiveSelfFd) + "/" + std::to_string(fd);
   return Fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
 }

@@ -119,8 +119,12 @@ def _fence(report: Report) -> Iterable[str]:
 def _workdir(report: Report) -> Iterable[str]:
     if report.workdir is None:
         return
-    fate = "removed" if report.workdir in report.cleaned else "still there"
-    yield f"{report.workdir} ({fate})"
+    if report.workdir in report.cleaned:
+        yield f"{report.workdir} (removed)"
+    elif any(each.startswith(report.workdir) for each in report.left):
+        yield f"{report.workdir} (still there)"
+    else:
+        yield report.workdir
 
 
 def _kept(report: Report) -> Iterable[str]:

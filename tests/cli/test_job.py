@@ -204,6 +204,28 @@ def test_an_executable_that_is_missing_or_cannot_run(site: Site) -> None:
     assert plain["state"] == "never_started"
 
 
+def test_trace_report_and_payload_share_a_plain_file(site: Site) -> None:
+    site.script("echo from the payload >&2")
+    log, events = site.folder / "log", site.folder / "events"
+    arguments = site.arguments(site.jdl('Executable = "payload.sh";'), "--job", "3")
+    with log.open("wb") as stderr, events.open("wb") as stream:  # neither is opened to append
+        stderr.write(b"before\n")
+        stderr.flush()
+        done = subprocess.run(
+            [*_program(site), *arguments, f"--events=fd:{stream.fileno()}"],
+            cwd=site.folder,
+            stderr=stderr,
+            pass_fds=[stream.fileno()],
+            check=False,
+        )
+    lines = log.read_text(encoding="utf-8").splitlines()
+    assert done.returncode == 0
+    assert lines[0] == "before"
+    for words in ("CPU-only", "payload started", "from the payload", "job ended", "job 3"):
+        assert len([line for line in lines if words in line]) == 1, (words, lines)
+    assert [event["event"] for event in events_of(site)].count("start") == 1
+
+
 # ---- time
 
 
@@ -573,6 +595,7 @@ def started(site: Site, jdl: Path, *more: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*_program(site), *site.arguments(jdl, *more)],
         cwd=site.folder,
+        env={**os.environ, "TMPDIR": str(site.folder)},  # what a killed interpreter leaves
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

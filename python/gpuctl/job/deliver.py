@@ -52,8 +52,10 @@ def write_report(path: Path, text: str) -> None:
 
 
 def _print(text: str) -> None:
+    if sys.stdout is None:  # the caller closed it
+        raise IoError("the report could not be printed: stdout is closed")
     try:
         sys.stdout.buffer.write(utf8(text))
         sys.stdout.flush()
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise IoError(f"the report could not be printed on stdout: {error}") from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,8 +64,10 @@ def _open_descriptor(where: str) -> int:
 
 def _without_waiting(descriptor: int) -> int:
     """A descriptor of our own that never blocks: the flag belongs to the open file, which the
-    caller shares. A socket cannot be opened again.
+    caller shares. A socket cannot be opened again; of a plain file all writers share the offset.
     """
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
     flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:
         return os.open(f"{host_paths.LIVE_SELF_FD}/{descriptor}", flags)

@@ -269,6 +269,7 @@ def test_the_job_outlives_its_caller_unless_it_is_told_not_to(tmp_path: Path) ->
     )
     with subprocess.Popen(
         [sys.executable, "-c", caller.format(str(tmp_path / "state")), payload],
+        env={**os.environ, "TMPDIR": str(tmp_path)},  # what a killed interpreter leaves
         stdout=subprocess.PIPE,
     ) as process:
         wait_until(ready.exists)
@@ -289,6 +290,7 @@ def test_with_die_with_parent_the_job_ends_with_its_caller(tmp_path: Path) -> No
     )
     with subprocess.Popen(
         [sys.executable, "-c", caller.format(str(tmp_path / "state")), payload],
+        env={**os.environ, "TMPDIR": str(tmp_path)},  # what a killed interpreter leaves
         stdout=subprocess.PIPE,
     ) as process:
         wait_until(ready.exists)

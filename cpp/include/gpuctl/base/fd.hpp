@@ -58,7 +58,8 @@ Result<std::string> read_all(int fd, std::size_t max_bytes, const std::string& p
 Result<void> write_all(int fd, std::string_view data, const std::string& path);
 
 // Our own open file of the same pipe, terminal or device, on which writes do not block; the flag on `fd` itself would
-// be shared with everybody who inherited it. An empty Fd where that cannot be had (sockets, a pipe of another user).
+// be shared with everybody who inherited it. An empty Fd where that cannot be had (sockets, a pipe of another user), and
+// for a plain file: writing to one does not block, and its offset is what keeps the writers from overwriting each other.
 Fd open_again_without_blocking(int fd);
 
 // All of `data`, as long as the reader goes on taking it: ErrorCode::timeout when it took nothing for `patience_ms`.
