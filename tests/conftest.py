@@ -14,6 +14,7 @@ need them are skipped with that reason, and fail where CI=true says that they mu
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -28,6 +29,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fresh", action="store_true", help="also prove the two commands on bare Debian systems"
     )
+
+
+def pytest_configure() -> None:
+    """Start what tests start with a terminal's signals, also under nohup or a CI that ignores them.
+
+    A child inherits ignored signals; one that the parent handles is at its default there.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

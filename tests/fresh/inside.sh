@@ -65,9 +65,9 @@ enter() {
     hostname fresh
 }
 
-# Nothing of the caller's environment but what the site sets for its registries.
+# Nothing of the caller's environment but what the site sets for its registries, and no signal that it ignores.
 run_in_clone() {
-    env -i HOME=/root USER=root TERM=dumb LANG=C.UTF-8 \
+    env --default-signal -i HOME=/root USER=root TERM=dumb LANG=C.UTF-8 \
         PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin ${settings[@]+"${settings[@]}"} \
         bash -c "cd /root/gpuctl && $1"
 }
