@@ -58,10 +58,12 @@ std::string bash_completion() {
       ") verb=$each; break ;;\n    esac\n  done\n"
       "  local flags='" +
       words_of(flags_of(nullptr)) + "'\n  case $verb in\n";
-  text += "    '') mapfile -t COMPREPLY < <(compgen -W \"$flags " + verb_names() + "\" -- \"$word\"); return ;;\n";
+  text += "    '') mapfile -t COMPREPLY < <(compgen -W \"$flags " + verb_names() +
+          "\" -- \"$word\"); return ;;\n";
   for (const Verb& verb : verbs()) {
     const std::string own = words_of(flags_of(&verb));
-    if (!own.empty()) text += std::string("    ") + verb.name + ") flags=\"$flags " + own + "\" ;;\n";
+    if (!own.empty())
+      text += std::string("    ") + verb.name + ") flags=\"$flags " + own + "\" ;;\n";
   }
   text +=
       "  esac\n"
@@ -76,12 +78,15 @@ std::string zsh_completion() {
   std::string text =
       "#compdef gpuctl\n# zsh completion for gpuctl, made by `gpuctl help --completion zsh`\n"
       "_gpuctl() {\n  local -a verbs global own\n  verbs=(\n";
-  for (const Verb& verb : verbs()) text += "    '" + std::string(verb.name) + ":" + zsh_quoted(verb.summary) + "'\n";
+  for (const Verb& verb : verbs())
+    text += "    '" + std::string(verb.name) + ":" + zsh_quoted(verb.summary) + "'\n";
   text += "  )\n  global=(\n";
   for (const Flag* flag : flags_of(nullptr)) text += zsh_flag(*flag) + "\n";
-  text += "  )\n  local each verb\n  for each in ${words[2,CURRENT-1]}; do\n"
-          "    if (( ${+verbs[(r)$each:*]} )); then verb=$each; break; fi\n  done\n"
-          "  case $verb in\n    '') _arguments $global '*:verb:->verb'; [[ $state == verb ]] && _describe verb verbs; return ;;\n";
+  text +=
+      "  )\n  local each verb\n  for each in ${words[2,CURRENT-1]}; do\n"
+      "    if (( ${+verbs[(r)$each:*]} )); then verb=$each; break; fi\n  done\n"
+      "  case $verb in\n    '') _arguments $global '*:verb:->verb'; [[ $state == verb ]] && "
+      "_describe verb verbs; return ;;\n";
   for (const Verb& verb : verbs()) {
     text += std::string("    ") + verb.name + ") own=(\n";
     for (const Flag* flag : flags_of(&verb)) text += zsh_flag(*flag) + "\n";

@@ -17,7 +17,8 @@ std::map<std::string, std::string> flag_values(const Invocation& invocation) {
   return values;
 }
 
-bool switched_on(const Invocation& invocation, const Environment& environment, const char* flag, const char* variable) {
+bool switched_on(const Invocation& invocation, const Environment& environment, const char* flag,
+                 const char* variable) {
   if (invocation.has(flag)) return true;
   const std::optional<std::string> value = environment.find(variable);
   return value && !value->empty() && *value != "0" && *value != "false";
@@ -45,7 +46,8 @@ std::map<std::string, std::string> Environment::with_prefix(const std::string& p
 
 Environment read_environment(char** environ_block) {
   Environment environment;
-  for (char** entry = environ_block; *entry != nullptr; ++entry) environment.entries.emplace_back(*entry);
+  for (char** entry = environ_block; *entry != nullptr; ++entry)
+    environment.entries.emplace_back(*entry);
   return environment;
 }
 
@@ -61,17 +63,21 @@ Result<Context> make_context(Invocation invocation, Environment environment) {
   Context context{std::move(invocation), std::move(environment), std::move(*config)};
   context.json = switched_on(context.invocation, context.environment, "json", "GPUCTL_JSON");
   context.quiet = switched_on(context.invocation, context.environment, "quiet", "GPUCTL_QUIET");
-  context.verbose = switched_on(context.invocation, context.environment, "verbose", "GPUCTL_VERBOSE");
+  context.verbose =
+      switched_on(context.invocation, context.environment, "verbose", "GPUCTL_VERBOSE");
   return context;
 }
 
-StderrLog::StderrLog(bool quiet) : quiet_(quiet), own_(open_again_without_blocking(STDERR_FILENO)) {}
+StderrLog::StderrLog(bool quiet)
+    : quiet_(quiet), own_(open_again_without_blocking(STDERR_FILENO)) {}
 
 void StderrLog::log(LogLevel level, std::string_view line) {
   if (quiet_ && level != LogLevel::error) return;
-  const std::string text = format_trace_stamp(realtime_usec()) + " [" + name_of(level) + "]: " + std::string(line) + "\n";
+  const std::string text = format_trace_stamp(realtime_usec()) + " [" + name_of(level) +
+                           "]: " + std::string(line) + "\n";
   const int fd = own_ ? own_.get() : STDERR_FILENO;
-  static_cast<void>(write_patiently(fd, text, kPatienceMs, "stderr").has_value());  // nobody to tell
+  static_cast<void>(
+      write_patiently(fd, text, kPatienceMs, "stderr").has_value());  // nobody to tell
 }
 
 void complain(const std::string& words) {

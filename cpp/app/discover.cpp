@@ -4,10 +4,10 @@
 #include <cstdio>
 #include <map>
 
+#include "discover_options.hpp"
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/gpu/inventory.hpp"
 #include "gpuctl/gpu/json.hpp"
-#include "discover_options.hpp"
 #include "verbs.hpp"
 
 namespace gpuctl::app {

@@ -32,7 +32,8 @@ std::size_t distance(const std::string& a, const std::string& b) {
 }
 
 // " (did you mean `run`?)" where a word is near enough.
-std::string suggestion(const std::string& typed, const std::vector<std::string>& known, const std::string& dashes) {
+std::string suggestion(const std::string& typed, const std::vector<std::string>& known,
+                       const std::string& dashes) {
   const std::string* best = nullptr;
   std::size_t best_distance = 3;
   for (const std::string& word : known) {
@@ -46,7 +47,8 @@ std::string suggestion(const std::string& typed, const std::vector<std::string>&
 }
 
 Failure usage_error(const Verb* verb, const std::string& detail) {
-  const std::string help = verb == nullptr ? "`gpuctl help`" : "`gpuctl " + std::string(verb->name) + " --help`";
+  const std::string help =
+      verb == nullptr ? "`gpuctl help`" : "`gpuctl " + std::string(verb->name) + " --help`";
   return fail(ErrorCode::usage, "", detail + "; see " + help);
 }
 
@@ -60,7 +62,8 @@ class Options {
     }
     letters_ = stop_at_operand ? "+:" : ":";
     for (const Flag* flag : rows_) {
-      long_.push_back({flag->name, flag->metavar == nullptr ? no_argument : required_argument, nullptr, 0});
+      long_.push_back(
+          {flag->name, flag->metavar == nullptr ? no_argument : required_argument, nullptr, 0});
       if (flag->letter != 0) letters_ += flag->letter;
     }
     long_.push_back({nullptr, 0, nullptr, 0});
@@ -72,15 +75,29 @@ class Options {
       int index = -1;
       const int found = ::getopt_long(argc, argv, letters_.c_str(), long_.data(), &index);
       if (found == -1) return {};
-      if (found == '?' || found == ':') return explain(argv, found);
-      if (Result<void> taken = take(*row_of(found, index), into); !taken) return taken;
+      if (found == '?' || found == ':') return explain(argv[optind - 1], found);
+      const Flag& flag = *row_of(found, index);
+      if (const std::string typed = word_of(argv, flag); found == 0 && !is_whole(typed, flag))
+        return explain(typed, '?');
+      if (Result<void> taken = take(flag, into); !taken) return taken;
     }
   }
 
  private:
+  // getopt_long(3) takes any unambiguous beginning of a name; a flag added later would break scripts that do.
+  static bool is_whole(const std::string& typed, const Flag& flag) {
+    return typed.substr(0, typed.find('=')) == "--" + std::string(flag.name);
+  }
+
+  static std::string word_of(char** argv, const Flag& flag) {
+    const bool value_apart = flag.metavar != nullptr && optarg == argv[optind - 1];
+    return argv[optind - (value_apart ? 2 : 1)];
+  }
+
   const Flag* row_of(int found, int index) const {
     if (found == 0) return rows_[static_cast<std::size_t>(index)];
-    return *std::find_if(rows_.begin(), rows_.end(), [&](const Flag* flag) { return flag->letter == found; });
+    return *std::find_if(rows_.begin(), rows_.end(),
+                         [&](const Flag* flag) { return flag->letter == found; });
   }
 
   Result<void> take(const Flag& flag, Invocation& into) const {
@@ -90,26 +107,29 @@ class Options {
       return {};
     }
     if (!flag.repeatable && !values.empty() && values.back() != optarg) {
-      return usage_error(verb_, "`--" + std::string(flag.name) + "` was given twice, as `" + printable(values.back()) +
-                                    "` and as `" + printable(optarg) + "`");
+      return usage_error(verb_, "`--" + std::string(flag.name) + "` was given twice, as `" +
+                                    printable(values.back()) + "` and as `" + printable(optarg) +
+                                    "`");
     }
     values.emplace_back(optarg);
     return {};
   }
 
-  Result<void> explain(char** argv, int found) const {
-    const std::string typed = argv[optind - 1];
+  Result<void> explain(const std::string& typed, int found) const {
     if (found == ':') return usage_error(verb_, "`" + printable(typed) + "` needs a value");
     if (typed.compare(0, 2, "--") != 0) {
-      return usage_error(verb_, "unknown flag `-" + printable(std::string(1, static_cast<char>(optopt))) + "`");
+      return usage_error(
+          verb_, "unknown flag `-" + printable(std::string(1, static_cast<char>(optopt))) + "`");
     }
     const std::string name = typed.substr(2, typed.find('=') - 2);
     std::vector<std::string> known(rows_.size());
-    std::transform(rows_.begin(), rows_.end(), known.begin(), [](const Flag* flag) { return flag->name; });
+    std::transform(rows_.begin(), rows_.end(), known.begin(),
+                   [](const Flag* flag) { return flag->name; });
     if (std::find(known.begin(), known.end(), name) != known.end()) {
       return usage_error(verb_, "`--" + name + "` takes no value");
     }
-    return usage_error(verb_, "unknown or ambiguous flag `" + printable(typed) + "`" + suggestion(name, known, "--"));
+    return usage_error(verb_,
+                       "unknown flag `" + printable(typed) + "`" + suggestion(name, known, "--"));
   }
 
   const Verb* verb_;
@@ -121,14 +141,16 @@ class Options {
 Failure unknown_verb(const std::string& typed) {
   std::vector<std::string> known;
   for (const Verb& verb : verbs()) known.emplace_back(verb.name);
-  return usage_error(nullptr, "unknown verb `" + printable(typed) + "`" + suggestion(typed, known, ""));
+  return usage_error(nullptr,
+                     "unknown verb `" + printable(typed) + "`" + suggestion(typed, known, ""));
 }
 
 }  // namespace
 
 const Verb* find_verb(const std::string& name) {
   const auto& all = verbs();
-  const auto row = std::find_if(all.begin(), all.end(), [&](const Verb& verb) { return name == verb.name; });
+  const auto row =
+      std::find_if(all.begin(), all.end(), [&](const Verb& verb) { return name == verb.name; });
   return row == all.end() ? nullptr : &*row;
 }
 
@@ -155,7 +177,8 @@ std::vector<std::string> Invocation::all(const std::string& flag) const {
 Result<Invocation> parse_command_line(int argc, char** argv) {
   Invocation invocation;
   ::optind = 0;  // a fresh start of getopt, whatever it scanned before
-  if (Result<void> parsed = Options(nullptr, true).parse(argc, argv, invocation); !parsed) return fail(parsed.error());
+  if (Result<void> parsed = Options(nullptr, true).parse(argc, argv, invocation); !parsed)
+    return fail(parsed.error());
   if (::optind >= argc) return invocation;
 
   const int verb_at = ::optind;
@@ -167,7 +190,8 @@ Result<Invocation> parse_command_line(int argc, char** argv) {
   }
   Options options(invocation.verb, invocation.verb->takes_command);
   ::optind = 0;
-  if (Result<void> parsed = options.parse(argc - verb_at, argv + verb_at, invocation); !parsed) return fail(parsed.error());
+  if (Result<void> parsed = options.parse(argc - verb_at, argv + verb_at, invocation); !parsed)
+    return fail(parsed.error());
   invocation.operands.assign(argv + verb_at + ::optind, argv + argc);
   return invocation;
 }

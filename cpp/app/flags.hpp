@@ -13,12 +13,12 @@ namespace gpuctl::app {
 
 struct Verb {
   const char* name;
-  bool in_python;            // a sibling executable `gpuctl-NAME`
-  const char* operands;      // "[--] COMMAND [ARGUMENT…]", "" for none
-  bool takes_command;        // flags end at the first operand
-  const char* summary;       // one line
-  const char* description;   // what a newcomer needs, paragraphs separated by an empty line
-  const char* examples;      // lines "command  # what it does"
+  bool in_python;           // a sibling executable `gpuctl-NAME`
+  const char* operands;     // "[--] COMMAND [ARGUMENT…]", "" for none
+  bool takes_command;       // flags end at the first operand
+  const char* summary;      // one line
+  const char* description;  // what a newcomer needs, paragraphs separated by an empty line
+  const char* examples;     // lines "command  # what it does"
 };
 
 struct Flag {

@@ -24,7 +24,8 @@ std::string flag_lines(const std::vector<const Flag*>& rows) {
   for (const Flag* flag : rows) width = std::max(width, spelled(*flag).size());
   std::string text;
   for (const Flag* flag : rows) {
-    text += "  " + pad(spelled(*flag), width + 2) + flag->help + (flag->repeatable ? " (repeatable)" : "") + "\n";
+    text += "  " + pad(spelled(*flag), width + 2) + flag->help +
+            (flag->repeatable ? " (repeatable)" : "") + "\n";
   }
   return text;
 }
@@ -36,22 +37,26 @@ std::string indent(const std::string& lines) {
 }
 
 std::string synopsis(const Verb& verb) {
-  return std::string("gpuctl ") + verb.name + " [FLAGS]" + (verb.operands[0] != '\0' ? " " : "") + verb.operands;
+  return std::string("gpuctl ") + verb.name + " [FLAGS]" + (verb.operands[0] != '\0' ? " " : "") +
+         verb.operands;
 }
 
 }  // namespace
 
 std::string help_text() {
-  std::string text = "gpuctl " GPUCTL_VERSION ": GPUs and jobs on a worker node\n\nusage: gpuctl VERB [FLAGS] ...\n\n";
+  std::string text = "gpuctl " GPUCTL_VERSION
+                     ": GPUs and jobs on a worker node\n\nusage: gpuctl VERB [FLAGS] ...\n\n";
   for (const Verb& verb : verbs()) text += "  " + pad(verb.name, 10) + verb.summary + "\n";
   text += "\nflags of every verb, before or after it:\n" + flag_lines(flags_of(nullptr));
   text += "\nexit codes:\n";
-  for (const ExitCode& exit : exit_codes()) text += "  " + pad(std::to_string(exit.code), 5) + exit.meaning + "\n";
+  for (const ExitCode& exit : exit_codes())
+    text += "  " + pad(std::to_string(exit.code), 5) + exit.meaning + "\n";
   return text + "\n`gpuctl VERB --help` explains a verb.\n";
 }
 
 std::string help_text(const Verb& verb) {
-  std::string text = std::string("gpuctl ") + verb.name + ": " + verb.summary + "\n\nusage: " + synopsis(verb) + "\n\n";
+  std::string text = std::string("gpuctl ") + verb.name + ": " + verb.summary +
+                     "\n\nusage: " + synopsis(verb) + "\n\n";
   text += std::string(verb.description) + "\n";
   const std::vector<const Flag*> own = flags_of(&verb);
   if (!own.empty()) text += "\nflags:\n" + flag_lines(own);

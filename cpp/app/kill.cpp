@@ -14,8 +14,10 @@ namespace gpuctl::app {
 namespace {
 
 constexpr Usec kMaxGrace = 600 * kUsecPerSec;
-constexpr Usec kAnswerMargin = 90 * kUsecPerSec;  // for the rounds of KILL and the clean-up behind the grace
-constexpr Usec kListenMargin = 10 * kUsecPerSec;  // a supervisor listens soon after it took the job's name
+constexpr Usec kAnswerMargin =
+    90 * kUsecPerSec;  // for the rounds of KILL and the clean-up behind the grace
+constexpr Usec kListenMargin =
+    10 * kUsecPerSec;  // a supervisor listens soon after it took the job's name
 
 // What `--job` names: ID, or UID/ID where root means another user's.
 struct Wanted {
@@ -29,7 +31,8 @@ Result<Wanted> wanted_job(const Invocation& invocation) {
   const std::size_t slash = text.find('/');
   Wanted wanted;
   if (slash != std::string::npos) {
-    const Result<std::uint64_t> uid = parse_unsigned(text.substr(0, slash), "`--job UID/ID`", 10, 0xfffffffe);
+    const Result<std::uint64_t> uid =
+        parse_unsigned(text.substr(0, slash), "`--job UID/ID`", 10, 0xfffffffe);
     if (!uid) return fail(uid.error());
     wanted.owner = static_cast<uid_t>(*uid);
   }
@@ -48,7 +51,8 @@ std::vector<std::string> names_of(const job::StateDir& state, const Wanted& want
   std::vector<std::string> found;
   for (const std::string& name : state.jobs().value_or(std::vector<std::string>())) {
     const std::size_t dot = name.rfind('.');
-    const bool same_submission = wanted.resubmission.empty() || name.substr(dot + 1) == wanted.resubmission;
+    const bool same_submission =
+        wanted.resubmission.empty() || name.substr(dot + 1) == wanted.resubmission;
     if (name.substr(0, dot) == wanted.id && same_submission) found.push_back(name);
   }
   return found;
@@ -59,12 +63,15 @@ Result<std::string> name_of_job(const job::StateDir& state, const Wanted& wanted
   const std::vector<std::string> found = names_of(state, wanted);
   if (found.size() == 1) return found.front();
   if (found.empty()) {
-    return fail(ErrorCode::not_found, "", "no job `" + wanted.id + "` of this user is on record below `" + state.path() + "`");
+    return fail(
+        ErrorCode::not_found, "",
+        "no job `" + wanted.id + "` of this user is on record below `" + state.path() + "`");
   }
   std::string names;
   for (const std::string& each : found) names += " " + each;
   return fail(ErrorCode::usage, "",
-              "several submissions of `" + wanted.id + "` are on record:" + names + "; choose with --resubmission");
+              "several submissions of `" + wanted.id + "` are on record:" + names +
+                  "; choose with --resubmission");
 }
 
 // The user whose job it is: named, or ourselves, or for root the only other one who has such a job.
@@ -80,7 +87,8 @@ Result<uid_t> owner_of_job(const std::optional<std::string>& state_dir, const Wa
     owners.push_back(uid);
   }
   if (owners.size() < 2) return owners.empty() ? self : owners.front();
-  return fail(ErrorCode::usage, "", "several users have a job `" + wanted.id + "`: choose with --job UID/ID");
+  return fail(ErrorCode::usage, "",
+              "several users have a job `" + wanted.id + "`: choose with --job UID/ID");
 }
 
 // Root ends a user's job as that user: what the user's records name (processes, directories, a place for the report) is
@@ -88,13 +96,15 @@ Result<uid_t> owner_of_job(const std::optional<std::string>& state_dir, const Wa
 Result<void> become(uid_t owner, const std::optional<std::string>& state_dir) {
   if (owner == ::geteuid()) return {};
   if (::geteuid() != 0) {
-    return fail(ErrorCode::usage, "", "a job of uid " + std::to_string(owner) + " can be ended by that user or by root");
+    return fail(ErrorCode::usage, "",
+                "a job of uid " + std::to_string(owner) + " can be ended by that user or by root");
   }
   const Result<job::StateDir> state = job::StateDir::open_of(state_dir, owner);
   if (!state) return fail(state.error());
   const Result<gid_t> group = state->owner_group();
   if (!group) return fail(group.error());
-  if (::setgroups(0, nullptr) != 0 || ::setresgid(*group, *group, *group) != 0 || ::setresuid(owner, owner, owner) != 0) {
+  if (::setgroups(0, nullptr) != 0 || ::setresgid(*group, *group, *group) != 0 ||
+      ::setresuid(owner, owner, owner) != 0) {
     return fail_errno(errno, "", "cannot act as uid " + std::to_string(owner));
   }
   return {};
@@ -116,20 +126,23 @@ int answer(const Context& context, const Json& kill, bool gone) {
   }
   std::string words = gone ? "ended" : "NOT ended: processes survived";
   if (kill.is_object()) {
-    words += ", " + kill["signalled"].dump() + " processes got TERM, " + kill["killed"].dump() + " KILL";
+    words +=
+        ", " + kill["signalled"].dump() + " processes got TERM, " + kill["killed"].dump() + " KILL";
     if (kill["proof"].is_string()) words += "; proof: " + kill["proof"].get<std::string>();
   }
   return print(words + "\n", gone ? 0 : 1);
 }
 
 // nullopt: nobody listens, though the job's lock is held. It is just starting, or just over.
-std::optional<int> ask_living(const Context& context, const job::JobDir& directory, const std::string& by) {
+std::optional<int> ask_living(const Context& context, const job::JobDir& directory,
+                              const std::string& by) {
   const Result<Usec> grace = grace_of(context, -1);
   if (!grace) return complain(grace.error(), 2);
   Json request = {{"do", "kill"}, {"by", by}};
   if (*grace >= 0) request["grace_usec"] = static_cast<std::uint64_t>(*grace);
   const Usec wait = (*grace >= 0 ? *grace : kMaxGrace) + kAnswerMargin;
-  const Result<std::string> reply = job::ask_supervisor(directory.dir.get(), to_line(request), wait);
+  const Result<std::string> reply =
+      job::ask_supervisor(directory.dir.get(), to_line(request), wait);
   if (!reply && reply.error().code == ErrorCode::vanished) return std::nullopt;
   if (!reply) return complain(reply.error(), 3);
   const Json json = Json::parse(*reply, nullptr, false);
@@ -148,15 +161,18 @@ int finish_dead(const Context& context, job::StateDir& state, job::JobDir direct
   const job::Finished finished = job::finish_job(*fs, directory, *grace);
   for (const std::string& problem : finished.problems) complain(problem);
   if (finished.gone) {
-    if (Result<void> removed = state.remove(std::move(directory)); !removed) complain(removed.error().message());
+    if (Result<void> removed = state.remove(std::move(directory)); !removed)
+      complain(removed.error().message());
   }
   return answer(context, job::to_json(finished.kill), finished.gone);
 }
 
 // One try; nullopt: ask again.
-std::optional<int> try_kill(const Context& context, job::StateDir& state, const std::string& name, const std::string& by) {
+std::optional<int> try_kill(const Context& context, job::StateDir& state, const std::string& name,
+                            const std::string& by) {
   Result<job::JobDir> directory = state.open_job(name);
-  if (!directory && directory.error().code == ErrorCode::not_found) return answer(context, nullptr, true);
+  if (!directory && directory.error().code == ErrorCode::not_found)
+    return answer(context, nullptr, true);
   if (!directory) return complain(directory.error(), 3);
   if (directory->is_ours()) return finish_dead(context, state, std::move(*directory));
   return ask_living(context, *directory, by);
@@ -172,16 +188,19 @@ int run_kill(const Context& context) {
   const Result<Wanted> wanted = wanted_job(context.invocation);
   if (!wanted) return complain(wanted.error(), 2);
   if (const Result<Usec> grace = grace_of(context, 0); !grace) return complain(grace.error(), 2);
-  const std::string by = "pid " + std::to_string(::getpid()) + " of uid " + std::to_string(::geteuid());
+  const std::string by =
+      "pid " + std::to_string(::getpid()) + " of uid " + std::to_string(::geteuid());
   const std::optional<std::string> state_dir = context.config.text("state_dir");
   const Result<uid_t> owner = owner_of_job(state_dir, *wanted);
   if (!owner) return complain(owner.error(), 2);
-  if (const Result<void> became = become(*owner, state_dir); !became) return complain(became.error(), 2);
+  if (const Result<void> became = become(*owner, state_dir); !became)
+    return complain(became.error(), 2);
   Result<job::StateDir> state = job::StateDir::open(state_dir);
   if (!state) return complain(state.error(), 3);
   const Result<std::string> name = name_of_job(*state, *wanted);
   if (!name) return complain(name.error(), 2);
-  for (const Usec until = monotonic_usec() + kListenMargin; monotonic_usec() < until; ::usleep(10'000)) {
+  for (const Usec until = monotonic_usec() + kListenMargin; monotonic_usec() < until;
+       ::usleep(10'000)) {
     if (const std::optional<int> done = try_kill(context, *state, *name, by)) return *done;
   }
   complain("the job's supervisor is alive and does not listen");

@@ -58,7 +58,8 @@ int main(int argc, char** argv) {
   gpuctl::app::keep_standard_descriptors();
   try {
     return gpuctl::app::start(argc, argv);
-  } catch (const std::exception& error) {  // out of memory, or a bug: never a stack trace for the user
+  } catch (
+      const std::exception& error) {  // out of memory, or a bug: never a stack trace for the user
     gpuctl::app::complain(std::string("internal error: ") + error.what());
     return 3;
   }

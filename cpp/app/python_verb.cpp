@@ -24,7 +24,8 @@ std::string own_directory() {
 void hand_on(const Invocation& invocation) {
   for (const auto& [name, values] : invocation.values) {
     std::string variable = "GPUCTL_";
-    for (const char c : name) variable += c == '-' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+    for (const char c : name)
+      variable += c == '-' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
     ::setenv(variable.c_str(), values.back().c_str(), 1);
   }
 }
@@ -35,12 +36,14 @@ int exec_python_verb(const Invocation& invocation) {
   const std::string sibling = own_directory() + "/gpuctl-" + invocation.verb->name;
   hand_on(invocation);
   std::vector<char*> arguments{const_cast<char*>(sibling.c_str())};  // NOLINT: execv's type
-  for (const std::string& operand : invocation.operands) arguments.push_back(const_cast<char*>(operand.c_str()));  // NOLINT
+  for (const std::string& operand : invocation.operands)
+    arguments.push_back(const_cast<char*>(operand.c_str()));  // NOLINT
   arguments.push_back(nullptr);
   ::execv(sibling.c_str(), arguments.data());
   if (errno == ENOENT) {
-    complain(std::string("the verb `") + invocation.verb->name +
-             "` belongs to the Python part, which is not installed here: `pip install jalien-gpuctl`");
+    complain(
+        std::string("the verb `") + invocation.verb->name +
+        "` belongs to the Python part, which is not installed here: `pip install jalien-gpuctl`");
     return 2;
   }
   return complain(system_error(errno, sibling, "cannot execute"), 3);

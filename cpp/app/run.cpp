@@ -20,7 +20,9 @@ namespace {
 
 constexpr Usec kMaxForcedKillTimeout = 600 * kUsecPerSec;
 
-Failure usage(const std::string& detail) { return fail(ErrorCode::usage, "", detail + "; see `gpuctl run --help`"); }
+Failure usage(const std::string& detail) {
+  return fail(ErrorCode::usage, "", detail + "; see `gpuctl run --help`");
+}
 
 // The payload's environment: ours without gpuctl's own settings, which are not its business.
 std::vector<std::string> inherited(const Environment& environment) {
@@ -31,8 +33,11 @@ std::vector<std::string> inherited(const Environment& environment) {
   return entries;
 }
 
-void set_variable(std::vector<std::string>& entries, const std::string& name, const std::string& value) {
-  const auto same = [&](const std::string& each) { return each.compare(0, name.size() + 1, name + "=") == 0; };
+void set_variable(std::vector<std::string>& entries, const std::string& name,
+                  const std::string& value) {
+  const auto same = [&](const std::string& each) {
+    return each.compare(0, name.size() + 1, name + "=") == 0;
+  };
   entries.erase(std::remove_if(entries.begin(), entries.end(), same), entries.end());
   if (!value.empty()) entries.push_back(name + "=" + value);
 }
@@ -40,7 +45,8 @@ void set_variable(std::vector<std::string>& entries, const std::string& name, co
 Result<void> add_variables(const Invocation& invocation, std::vector<std::string>& entries) {
   for (const std::string& entry : invocation.all("env")) {
     const std::size_t equals = entry.find('=');
-    if (equals == 0 || equals == std::string::npos) return usage("`--env " + printable(entry) + "`: expected NAME=VALUE");
+    if (equals == 0 || equals == std::string::npos)
+      return usage("`--env " + printable(entry) + "`: expected NAME=VALUE");
     const std::string name = entry.substr(0, equals);
     set_variable(entries, name, "");
     entries.push_back(entry);
@@ -63,12 +69,15 @@ Result<void> add_gpus(const Context& context, job::Spec& spec) {
   }
   Json records = Json::array();
   for (const std::string& id : ids) {
-    const auto found = std::find_if(node.begin(), node.end(), [&](const gpu::Gpu& each) { return each.id == id; });
-    if (found == node.end()) return usage("no GPU `" + printable(id) + "` on this node: `gpuctl discover` lists them");
+    const auto found =
+        std::find_if(node.begin(), node.end(), [&](const gpu::Gpu& each) { return each.id == id; });
+    if (found == node.end())
+      return usage("no GPU `" + printable(id) + "` on this node: `gpuctl discover` lists them");
     assigned.push_back(*found);
     records.push_back(gpu::to_json(*found));
   }
-  for (const auto& [name, value] : fence::mask_variables(node, assigned)) set_variable(spec.environment, name, value);
+  for (const auto& [name, value] : fence::mask_variables(node, assigned))
+    set_variable(spec.environment, name, value);
   spec.gpus_json = to_line(records);
   return {};
 }
@@ -79,10 +88,12 @@ Result<Fd> open_events(const std::optional<std::string>& where) {
   // O_NONBLOCK: a FIFO that nobody reads is an error, not a controller that never starts.
   constexpr int kFlags = O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_NONBLOCK;
   if (where->compare(0, 3, "fd:") != 0) return open_at(AT_FDCWD, *where, kFlags, 0644);
-  const Result<std::uint64_t> number = parse_unsigned(where->substr(3), "`--events fd:N`", 10, 1 << 20);
+  const Result<std::uint64_t> number =
+      parse_unsigned(where->substr(3), "`--events fd:N`", 10, 1 << 20);
   if (!number) return fail(number.error());
   const int fd = static_cast<int>(*number);
-  if (fd <= STDERR_FILENO || ::fcntl(fd, F_GETFD) < 0) return usage("`--events " + *where + "`: not an open descriptor above 2");
+  if (fd <= STDERR_FILENO || ::fcntl(fd, F_GETFD) < 0)
+    return usage("`--events " + *where + "`: not an open descriptor above 2");
   return Fd(fd);
 }
 
@@ -103,9 +114,11 @@ std::optional<std::string> condor_job_id(const Environment& environment) {
   if (!ad) return std::nullopt;
   for (const std::string_view line : split(*ad, '\n')) {
     const std::size_t equals = line.find('=');
-    if (equals == std::string_view::npos || to_lower(trim(line.substr(0, equals))) != "globaljobid") continue;
+    if (equals == std::string_view::npos || to_lower(trim(line.substr(0, equals))) != "globaljobid")
+      continue;
     const std::string_view value = trim(line.substr(equals + 1));
-    if (value.size() >= 2 && value.front() == '"' && value.back() == '"') return std::string(value.substr(1, value.size() - 2));
+    if (value.size() >= 2 && value.front() == '"' && value.back() == '"')
+      return std::string(value.substr(1, value.size() - 2));
   }
   return std::nullopt;
 }
@@ -114,7 +127,8 @@ Result<void> add_times(const Context& context, job::Spec& spec) {
   spec.ttl = context.config.duration_usec("ttl");
   spec.forced_kill_timeout = *context.config.duration_usec("forced_kill_timeout");
   spec.outer_grace = *context.config.duration_usec("outer_grace");
-  if (spec.forced_kill_timeout > kMaxForcedKillTimeout) return usage("`forced-kill-timeout`: at most 600s");
+  if (spec.forced_kill_timeout > kMaxForcedKillTimeout)
+    return usage("`forced-kill-timeout`: at most 600s");
   if (spec.ttl && *spec.ttl == 0) return usage("`ttl`: 0 would end the payload before it starts");
   return {};
 }
@@ -125,8 +139,10 @@ Result<void> add_fence(const Context& context, job::Spec& spec) {
                       : demand == "advisory" ? job::FenceDemand::advisory
                                              : job::FenceDemand::best;
   const std::string kind = context.invocation.last("process-fence").value_or("pid_namespace");
-  if (kind != "pid_namespace" && kind != "session") return usage("`--process-fence`: pid_namespace or session, got `" + printable(kind) + "`");
-  spec.strongest_fence = kind == "session" ? fence::ProcessFence::session : fence::ProcessFence::pid_namespace;
+  if (kind != "pid_namespace" && kind != "session")
+    return usage("`--process-fence`: pid_namespace or session, got `" + printable(kind) + "`");
+  spec.strongest_fence =
+      kind == "session" ? fence::ProcessFence::session : fence::ProcessFence::pid_namespace;
   return {};
 }
 
@@ -136,8 +152,8 @@ Result<void> add_identity(const Invocation& invocation, job::Spec& spec) {
     if (!id) return fail(id.error());
     spec.id = std::move(*id);
   }
-  const Result<std::uint64_t> resubmission =
-      parse_unsigned(invocation.last("resubmission").value_or("0"), "`--resubmission`", 10, 1'000'000);
+  const Result<std::uint64_t> resubmission = parse_unsigned(
+      invocation.last("resubmission").value_or("0"), "`--resubmission`", 10, 1'000'000);
   if (!resubmission) return fail(resubmission.error());
   spec.resubmission = static_cast<unsigned>(*resubmission);
   return {};
@@ -147,16 +163,27 @@ Result<void> add_places(const Context& context, job::Spec& spec) {
   const Invocation& invocation = context.invocation;
   spec.state_dir = context.config.text("state_dir");
   if (context.root() != "/" && !spec.state_dir) {
-    return usage("`--root` needs `--state-dir`: a job on stand-in hardware is not recorded among the real ones");
+    return usage(
+        "`--root` needs `--state-dir`: a job on stand-in hardware is not recorded among the real "
+        "ones");
   }
-  if (const std::optional<std::string> parent = context.config.text("workdir")) spec.workdir_parent = absolute(*parent);
+  if (const std::optional<std::string> parent = context.config.text("workdir"))
+    spec.workdir_parent = absolute(*parent);
+  for (const char* flag : {"input", "output", "report", "events"}) {
+    const std::vector<std::string> given = invocation.all(flag);
+    if (std::find(given.begin(), given.end(), "") != given.end()) return usage(std::string("`--") + flag + "`: expected a path, got nothing");
+  }
   spec.inputs = invocation.all("input");
   spec.keep = invocation.all("keep");
   spec.capture_output = invocation.has("capture-output");
-  if (const std::optional<std::string> output = invocation.last("output")) spec.output_dir = absolute(*output);
-  if (const std::optional<std::string> report = invocation.last("report")) spec.report_path = absolute(*report);
-  const bool needs_workdir = spec.capture_output || !spec.keep.empty() || !spec.inputs.empty() || spec.output_dir;
-  if (needs_workdir && !spec.workdir_parent) return usage("`--input`, `--keep`, `--output` and `--capture-output` need `--workdir`");
+  if (const std::optional<std::string> output = invocation.last("output"))
+    spec.output_dir = absolute(*output);
+  if (const std::optional<std::string> report = invocation.last("report"))
+    spec.report_path = absolute(*report);
+  const bool needs_workdir =
+      spec.capture_output || !spec.keep.empty() || !spec.inputs.empty() || spec.output_dir;
+  if (needs_workdir && !spec.workdir_parent)
+    return usage("`--input`, `--keep`, `--output` and `--capture-output` need `--workdir`");
   return {};
 }
 
@@ -167,8 +194,10 @@ Result<job::Spec> make_spec(const Context& context) {
   spec.environment = inherited(context.environment);
   spec.die_with_parent = context.invocation.has("die-with-parent");
   spec.batch = {context.environment.find("SLURM_JOB_ID"), condor_job_id(context.environment)};
-  for (const auto& step : {add_times(context, spec), add_fence(context, spec), add_identity(context.invocation, spec),
-                           add_places(context, spec), add_gpus(context, spec), add_variables(context.invocation, spec.environment)}) {
+  for (const auto& step :
+       {add_times(context, spec), add_fence(context, spec), add_identity(context.invocation, spec),
+        add_places(context, spec), add_gpus(context, spec),
+        add_variables(context.invocation, spec.environment)}) {
     if (!step) return fail(step.error());
   }
   Result<Fd> events = open_events(context.invocation.last("events"));
@@ -197,7 +226,8 @@ int refuse(const Context& context, const Error& error) {
                         {"at", format_rfc3339(realtime_usec())},
                         {"code", name_of(error.code)},
                         {"text", error.message()}};
-    static_cast<void>(write_all(events->get(), to_line(event), "events").has_value());  // nobody to tell
+    static_cast<void>(
+        write_all(events->get(), to_line(event), "events").has_value());  // nobody to tell
   }
   return complain(error, callers_fault ? 2 : 125);
 }

@@ -5,31 +5,43 @@ namespace gpuctl::app {
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> table = {
       {"discover", false, "", false, "show the GPUs of this node, and what was left out and why",
-       "Reads the kernel's own files, needs no vendor tool and no privilege, and takes about a millisecond. All vendors\n"
+       "Reads the kernel's own files, needs no vendor tool and no privilege, and takes about a "
+       "millisecond. All vendors\n"
        "at once; a broken device is shown as broken and hides no other.",
        "gpuctl discover          # a table for people\n"
        "gpuctl discover -v       # also what is no GPU, with the reason\n"
        "gpuctl discover --json   # for programs; the keys are stable"},
-      {"run", false, "[--] COMMAND [ARGUMENT...]", true, "run one payload under supervision: fence, watch, end, clean up, report",
-       "The payload gets a session and, where the kernel allows it, a pid namespace of its own, so that no signal of it\n"
-       "reaches anything outside. TERM and INT are passed on and followed by KILL; nothing of the payload is left behind.\n\n"
-       "Descriptors 0, 1 and 2 are the payload's, untouched; gpuctl prints its trace on stderr and nothing on stdout.",
+      {"run", false, "[--] COMMAND [ARGUMENT...]", true,
+       "run one payload under supervision: fence, watch, end, clean up, report",
+       "The payload gets a session and, where the kernel allows it, a pid namespace of its own, so "
+       "that no signal of it\n"
+       "reaches anything outside. TERM and INT are passed on and followed by KILL; nothing of the "
+       "payload is left behind.\n\n"
+       "Descriptors 0, 1 and 2 are the payload's, untouched; gpuctl prints its trace on stderr and "
+       "nothing on stdout.",
        "gpuctl run -- make test                           # supervise a command\n"
-       "gpuctl run --ttl 2h --report r.json -- ./train.sh # end it after two hours, write the report\n"
+       "gpuctl run --ttl 2h --report r.json -- ./train.sh # end it after two hours, write the "
+       "report\n"
        "gpuctl run --gpu 0000:63:00.0 -- ./simulate       # show it this GPU only"},
       {"kill", false, "", false, "end a job and prove that nothing of it is left",
-       "Asks the job's supervisor to end it (TERM, then KILL) and waits for the proof. Where the supervisor is dead, the\n"
+       "Asks the job's supervisor to end it (TERM, then KILL) and waits for the proof. Where the "
+       "supervisor is dead, the\n"
        "job is finished by its records.",
        "gpuctl kill --job 1234               # TERM, and KILL after the job's ForcedKillTimeout\n"
        "gpuctl kill --job 1234 --grace 0     # KILL at once"},
-      {"job", true, "FILE.jdl", false, "run a whole job from its JDL: parse, choose GPUs, run, clean up, report",
-       "The Executable is a local path, relative to the JDL. A job that asks for GPUs gets the first ones that fit; with\n"
+      {"job", true, "FILE.jdl", false,
+       "run a whole job from its JDL: parse, choose GPUs, run, clean up, report",
+       "The Executable is a local path, relative to the JDL. A job that asks for GPUs gets the "
+       "first ones that fit; with\n"
        "GPURequired = false it runs on CPUs when none is free.",
        "gpuctl job hello.jdl                 # trace and report on stderr\n"
-       "gpuctl job --json hello.jdl          # the report on stdout, the payload's output in ./gpuctl-ID"},
+       "gpuctl job --json hello.jdl          # the report on stdout, the payload's output in "
+       "./gpuctl-ID"},
       {"config", false, "", false, "print every setting in force and where it comes from",
-       "Sources, each over the one before: /etc/gpuctl/config.json, the file named by GPUCTL_CONFIG, environment variables,\n"
-       "flags. What a file holds under `enforce` can be strengthened by later ones and never weakened.",
+       "Sources, each over the one before: /etc/gpuctl/config.json, the file named by "
+       "GPUCTL_CONFIG, environment variables,\n"
+       "flags. What a file holds under `enforce` can be strengthened by later ones and never "
+       "weakened.",
        "gpuctl config\ngpuctl config --json"},
       {"help", false, "[VERB]", false, "explain a verb",
        "`--man` prints the manual page, `--completion` a completion script for bash or zsh.",
@@ -40,33 +52,46 @@ const std::vector<Verb>& verbs() {
 
 const std::vector<Flag>& flags() {
   static const std::vector<Flag> table = {
-      {"root", 0, "DIR", "", false, "directory that stands in for this machine's hardware (a recorded node)"},
-      {"state-dir", 0, "DIR", "", false, "where jobs are recorded [/run/gpuctl, else /dev/shm/gpuctl]"},
+      {"root", 0, "DIR", "", false,
+       "directory that stands in for this machine's hardware (a recorded node)"},
+      {"state-dir", 0, "DIR", "", false,
+       "where jobs are recorded [/run/gpuctl, else /dev/shm/gpuctl]"},
       {"json", 0, nullptr, "", false, "answer as JSON on stdout"},
       {"quiet", 'q', nullptr, "", false, "only errors on stderr"},
       {"verbose", 'v', nullptr, "", false, "more words"},
       {"help", 'h', nullptr, "", false, "explain the verb and its flags"},
       {"version", 0, nullptr, "", false, "print the version"},
 
-      {"pci-ids", 0, "FILE", "discover,run,job", false, "names of PCI devices to use where FILE is newer than those built in; none: never"},
-      {"job", 0, "ID", "run,job,kill", false, "the job's id: letters, digits, `.`, `_`, `-`; at most 64"},
+      {"pci-ids", 0, "FILE", "discover,run,job", false,
+       "names of PCI devices to use where FILE is newer than those built in; none: never"},
+      {"job", 0, "ID", "run,job,kill", false,
+       "the job's id: letters, digits, `.`, `_`, `-`; at most 64"},
       {"resubmission", 0, "N", "run,job,kill", false, "which resubmission of the job this is [0]"},
       {"gpu", 0, "ID", "run", true, "a GPU for the payload, by its id in `gpuctl discover`"},
-      {"workdir", 0, "DIR", "run,job", false, "make the work directory alien-job-ID in DIR and remove it at the end"},
+      {"workdir", 0, "DIR", "run,job", false,
+       "make the work directory alien-job-ID in DIR and remove it at the end"},
       {"input", 0, "FILE", "run", true, "bring FILE into the work directory"},
-      {"output", 0, "DIR", "run,job", false, "where files to keep go before clean-up [./gpuctl-ID]"},
+      {"output", 0, "DIR", "run,job", false,
+       "where files to keep go before clean-up [./gpuctl-ID]"},
       {"keep", 0, "PATTERN", "run", true, "keep the work directory's files that match"},
-      {"capture-output", 0, nullptr, "run", false, "the payload's stdout and stderr become files of the work directory"},
+      {"capture-output", 0, nullptr, "run", false,
+       "the payload's stdout and stderr become files of the work directory"},
       {"env", 0, "NAME=VALUE", "run", true, "set a variable of the payload"},
       {"ttl", 0, "DUR", "run,job", false, "end the payload after this time: 90, 90s, 10m, 1h"},
-      {"forced-kill-timeout", 0, "DUR", "run,job", false, "time between TERM and KILL [60s, at most 600s]"},
-      {"outer-grace", 0, "DUR", "run,job", false, "the same when gpuctl itself is asked to end [25s]"},
-      {"fence", 0, "LEVEL", "run,job", false, "advisory, best or strict: how firmly the job is kept to its own GPUs [best]"},
-      {"process-fence", 0, "KIND", "run", false, "strongest to try: pid_namespace or session [pid_namespace]"},
+      {"forced-kill-timeout", 0, "DUR", "run,job", false,
+       "time between TERM and KILL [60s, at most 600s]"},
+      {"outer-grace", 0, "DUR", "run,job", false,
+       "the same when gpuctl itself is asked to end [25s]"},
+      {"fence", 0, "LEVEL", "run,job", false,
+       "advisory, best or strict: how firmly the job is kept to its own GPUs [best]"},
+      {"process-fence", 0, "KIND", "run", false,
+       "strongest to try: pid_namespace or session [pid_namespace]"},
       {"report", 0, "FILE", "run,job", false, "write the report as JSON"},
-      {"events", 0, "FILE|fd:N", "run,job", false, "write events while the job runs, one JSON object a line"},
+      {"events", 0, "FILE|fd:N", "run,job", false,
+       "write events while the job runs, one JSON object a line"},
       {"die-with-parent", 0, nullptr, "run", false, "end the job when the caller dies"},
-      {"grace", 0, "DUR", "kill", false, "time between TERM and KILL [the job's ForcedKillTimeout]"},
+      {"grace", 0, "DUR", "kill", false,
+       "time between TERM and KILL [the job's ForcedKillTimeout]"},
       {"man", 0, nullptr, "help", false, "print the manual page"},
       {"completion", 0, "SHELL", "help", false, "print the completion script for bash or zsh"},
   };
@@ -81,7 +106,9 @@ const std::vector<ExitCode>& exit_codes() {
       {3, "gpuctl failed and the answer is unknown"},
       {4, "partial: printed, but something could not be read (see `problems`)"},
       {124, "run, job: the TTL ended the payload"},
-      {125, "run, job: the payload never started (no GPU, fence, gpuctl itself); it is safe to put the job back"},
+      {125,
+       "run, job: the payload never started (no GPU, fence, gpuctl itself); it is safe to put the "
+       "job back"},
       {126, "run, job: the command cannot be executed"},
       {127, "run, job: the command was not found"},
   };

@@ -35,7 +35,8 @@ std::string format_rfc3339(Usec realtime) {
   tm time{};
   ::gmtime_r(&seconds, &time);
   std::array<char, 16> milliseconds{};
-  std::snprintf(milliseconds.data(), milliseconds.size(), ".%03dZ", static_cast<int>(realtime % kUsecPerSec / 1000));
+  std::snprintf(milliseconds.data(), milliseconds.size(), ".%03dZ",
+                static_cast<int>(realtime % kUsecPerSec / 1000));
   return format_time(time, "%Y-%m-%dT%H:%M:%S") + milliseconds.data();
 }
 

@@ -19,7 +19,8 @@ Failure config_error(const std::string& origin, const std::string& detail) {
 
 const ConfigKey* find_key(const std::string& key) {
   const auto& keys = config_keys();
-  const auto row = std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& each) { return key == each.key; });
+  const auto row = std::find_if(keys.begin(), keys.end(),
+                                [&](const ConfigKey& each) { return key == each.key; });
   return row == keys.end() ? nullptr : &*row;
 }
 
@@ -31,7 +32,8 @@ int choice_rank(const ConfigKey& key, const std::string& text) {
 }
 
 std::string replace_bars(std::string text) {
-  for (std::size_t at = 0; (at = text.find('|', at)) != std::string::npos;) text.replace(at, 1, ", ");
+  for (std::size_t at = 0; (at = text.find('|', at)) != std::string::npos;)
+    text.replace(at, 1, ", ");
   return text;
 }
 
@@ -43,11 +45,13 @@ Result<void> check_value(const ConfigKey& key, const std::string& text, const st
     }
     case ConfigKind::choice:
       if (choice_rank(key, text) >= 0) return {};
-      return config_error(origin, std::string("`") + key.key + "`: expected one of " + replace_bars(key.choices) +
-                                      ", got `" + printable(text) + "`");
+      return config_error(origin, std::string("`") + key.key + "`: expected one of " +
+                                      replace_bars(key.choices) + ", got `" + printable(text) +
+                                      "`");
     case ConfigKind::boolean:
       if (text == "true" || text == "false") return {};
-      return config_error(origin, std::string("`") + key.key + "`: expected true or false, got `" + printable(text) + "`");
+      return config_error(origin, std::string("`") + key.key + "`: expected true or false, got `" +
+                                      printable(text) + "`");
     case ConfigKind::path:
       if (!text.empty() && text.find('\0') == std::string::npos) return {};
       return config_error(origin, std::string("`") + key.key + "`: expected a path, got nothing");
@@ -61,7 +65,8 @@ bool weakens(const ConfigKey& key, const std::string& enforced, const std::strin
     case ConfigOrder::fixed: return wanted != enforced;
     case ConfigOrder::smaller_is_stronger:
       return *parse_duration_usec(wanted, key.key) > *parse_duration_usec(enforced, key.key);
-    case ConfigOrder::later_choice_is_stronger: return choice_rank(key, wanted) < choice_rank(key, enforced);
+    case ConfigOrder::later_choice_is_stronger:
+      return choice_rank(key, wanted) < choice_rank(key, enforced);
     case ConfigOrder::true_is_stronger: return enforced == "true" && wanted != "true";
   }
   return true;
@@ -91,8 +96,9 @@ class Loader {
     ConfigValue& value = values_.at(key.key);
     const auto enforced = enforced_.find(key.key);
     if (enforced != enforced_.end() && weakens(key, enforced->second, text)) {
-      return config_error(origin, std::string("`") + key.key + "` may not be `" + printable(text) + "`: `" +
-                                      enforced->second + "` is enforced by " + *value.enforced_by);
+      return config_error(origin, std::string("`") + key.key + "` may not be `" + printable(text) +
+                                      "`: `" + enforced->second + "` is enforced by " +
+                                      *value.enforced_by);
     }
     value.text = text;
     value.origin = origin;
@@ -105,8 +111,8 @@ class Loader {
     ConfigValue& value = values_.at(key.key);
     const auto earlier = enforced_.find(key.key);
     if (earlier != enforced_.end() && weakens(key, earlier->second, text)) {
-      return config_error(origin, std::string("`enforce.") + key.key + "` is weaker than what " + *value.enforced_by +
-                                      " enforces");
+      return config_error(origin, std::string("`enforce.") + key.key + "` is weaker than what " +
+                                      *value.enforced_by + " enforces");
     }
     enforced_[key.key] = text;
     value.enforced_by = origin;
@@ -122,7 +128,8 @@ class Loader {
     if (!fd && fd.error().code == ErrorCode::not_found && !required) return {};
     if (!fd) return config_error(path, "cannot read the configuration: " + fd.error().message());
     const Result<std::string> text = read_all(fd->get(), kMaxConfigBytes, path);
-    if (!text) return config_error(path, "cannot read the configuration: " + text.error().message());
+    if (!text)
+      return config_error(path, "cannot read the configuration: " + text.error().message());
     const Json root = Json::parse(*text, nullptr, false);
     if (!root.is_object()) return config_error(path, "the configuration is not a JSON object");
     return apply_object(root, path);
@@ -132,7 +139,8 @@ class Loader {
     for (const ConfigKey& key : config_keys()) {
       const auto entry = environment.find(key.variable);
       if (entry == environment.end() || entry->second.empty()) continue;
-      if (Result<void> done = apply(key, entry->second, "environment " + entry->first); !done) return done;
+      if (Result<void> done = apply(key, entry->second, "environment " + entry->first); !done)
+        return done;
     }
     return {};
   }
@@ -141,7 +149,8 @@ class Loader {
     for (const ConfigKey& key : config_keys()) {
       const auto entry = flags.find(key.flag);
       if (entry == flags.end()) continue;
-      if (Result<void> done = apply(key, entry->second, "flag --" + entry->first); !done) return done;
+      if (Result<void> done = apply(key, entry->second, "flag --" + entry->first); !done)
+        return done;
     }
     return {};
   }
@@ -164,10 +173,12 @@ class Loader {
       if (!enforced && name == "enforce") continue;
       const ConfigKey* key = find_key(name);
       if (key == nullptr) {
-        return config_error(path, "unknown setting `" + printable(name) + "`: see `gpuctl config --help`");
+        return config_error(
+            path, "unknown setting `" + printable(name) + "`: see `gpuctl config --help`");
       }
       const std::optional<std::string> text = scalar_text(json);
-      if (!text) return config_error(path, "`" + name + "`: expected a string, a number or a boolean");
+      if (!text)
+        return config_error(path, "`" + name + "`: expected a string, a number or a boolean");
       Result<void> done = enforced ? enforce(*key, *text, path) : apply(*key, *text, path);
       if (!done) return done;
     }
@@ -190,16 +201,18 @@ const std::vector<ConfigKey>& config_keys() {
        "where jobs and leases are recorded; /run/gpuctl where it exists, else /dev/shm/gpuctl"},
       {"workdir", "GPUCTL_WORKDIR", "workdir", Kind::path, Order::fixed, nullptr, nullptr,
        "parent of the jobs' work directories"},
-      {"fence", "GPUCTL_FENCE", "fence", Kind::choice, Order::later_choice_is_stronger, "best", "advisory|best|strict",
-       "how firmly a job is kept to its own GPUs"},
+      {"fence", "GPUCTL_FENCE", "fence", Kind::choice, Order::later_choice_is_stronger, "best",
+       "advisory|best|strict", "how firmly a job is kept to its own GPUs"},
       {"ttl", "GPUCTL_TTL", "ttl", Kind::duration, Order::smaller_is_stronger, nullptr, nullptr,
        "longest run time of a payload"},
       {"forced_kill_timeout", "GPUCTL_FORCED_KILL_TIMEOUT", "forced-kill-timeout", Kind::duration,
        Order::smaller_is_stronger, "60s", nullptr, "time between TERM and KILL, at most 600 s"},
-      {"outer_grace", "GPUCTL_OUTER_GRACE", "outer-grace", Kind::duration, Order::smaller_is_stronger, "25s", nullptr,
+      {"outer_grace", "GPUCTL_OUTER_GRACE", "outer-grace", Kind::duration,
+       Order::smaller_is_stronger, "25s", nullptr,
        "time between TERM and KILL when the batch system ends us, below its own limit"},
       {"pci_ids", "GPUCTL_PCI_IDS", "pci-ids", Kind::text, Order::fixed, nullptr, nullptr,
-       "the system's file of PCI names, used where it is newer than the names compiled in; `none` for never"},
+       "the system's file of PCI names, used where it is newer than the names compiled in; `none` "
+       "for never"},
   };
   return keys;
 }

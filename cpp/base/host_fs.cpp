@@ -24,7 +24,7 @@ void drop_trailing_newline(std::string& text) {
 constexpr int kReadFlags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
 
 Result<void> require_plain_file(int fd, const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) != 0) return fail_errno(errno, path, "cannot stat");
   if (!S_ISREG(status.st_mode)) return fail(ErrorCode::malformed, path, "not a plain file");
   return {};
@@ -81,7 +81,9 @@ Result<std::optional<std::string>> Dir::read_if_present(const std::string& name)
 Result<std::optional<std::string>> Dir::link_target(const std::string& name) const {
   std::array<char, PATH_MAX> target;  // NOLINT: filled by readlinkat(2)
   const ssize_t length = ::readlinkat(fd_.get(), name.c_str(), target.data(), target.size());
-  if (length >= 0) return std::optional<std::string>(std::in_place, target.data(), static_cast<std::size_t>(length));
+  if (length >= 0)
+    return std::optional<std::string>(std::in_place, target.data(),
+                                      static_cast<std::size_t>(length));
   if (errno == ENOENT || errno == EINVAL) return std::optional<std::string>();
   return fail_errno(errno, where(name), "cannot read the link");
 }

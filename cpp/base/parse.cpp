@@ -9,7 +9,8 @@ namespace gpuctl {
 namespace {
 
 Failure expected(std::string_view text, const std::string& what, const std::string& wanted) {
-  return fail(ErrorCode::malformed, "", what + ": expected " + wanted + ", got `" + printable(text.substr(0, 80)) + "`");
+  return fail(ErrorCode::malformed, "",
+              what + ": expected " + wanted + ", got `" + printable(text.substr(0, 80)) + "`");
 }
 
 bool is_alphanumeric(char c) {
@@ -29,15 +30,19 @@ std::pair<std::string_view, std::string_view> split_unit(std::string_view text) 
 
 template <std::size_t N>
 const Unit* find_unit(const std::array<Unit, N>& units, std::string_view name) {
-  const auto* unit = std::find_if(units.begin(), units.end(), [&](const Unit& each) { return name == each.name; });
+  const auto* unit =
+      std::find_if(units.begin(), units.end(), [&](const Unit& each) { return name == each.name; });
   return unit == units.end() ? nullptr : unit;
 }
 
 constexpr std::uint64_t kKilo = 1000;
 constexpr std::uint64_t kKibi = 1024;
 
-constexpr std::array<Unit, 5> kDurationUnits{
-    {{"", 1'000'000}, {"s", 1'000'000}, {"m", 60'000'000}, {"h", 3'600'000'000}, {"d", 86'400'000'000}}};
+constexpr std::array<Unit, 5> kDurationUnits{{{"", 1'000'000},
+                                              {"s", 1'000'000},
+                                              {"m", 60'000'000},
+                                              {"h", 3'600'000'000},
+                                              {"d", 86'400'000'000}}};
 constexpr std::uint64_t kMaxDurationUsec = std::uint64_t{10} * 365 * 86'400'000'000;
 
 constexpr std::array<Unit, 14> kSizeUnits{{{"", 1},
@@ -45,36 +50,40 @@ constexpr std::array<Unit, 14> kSizeUnits{{{"", 1},
                                            {"K", kKilo},
                                            {"KB", kKilo},
                                            {"KiB", kKibi},
-                                           {"M", kKilo* kKilo},
-                                           {"MB", kKilo* kKilo},
-                                           {"MiB", kKibi* kKibi},
-                                           {"G", kKilo* kKilo* kKilo},
-                                           {"GB", kKilo* kKilo* kKilo},
-                                           {"GiB", kKibi* kKibi* kKibi},
-                                           {"T", kKilo* kKilo* kKilo* kKilo},
-                                           {"TB", kKilo* kKilo* kKilo* kKilo},
-                                           {"TiB", kKibi* kKibi* kKibi* kKibi}}};
+                                           {"M", kKilo * kKilo},
+                                           {"MB", kKilo * kKilo},
+                                           {"MiB", kKibi * kKibi},
+                                           {"G", kKilo * kKilo * kKilo},
+                                           {"GB", kKilo * kKilo * kKilo},
+                                           {"GiB", kKibi * kKibi * kKibi},
+                                           {"T", kKilo * kKilo * kKilo * kKilo},
+                                           {"TB", kKilo * kKilo * kKilo * kKilo},
+                                           {"TiB", kKibi * kKibi * kKibi * kKibi}}};
 
 // digits × unit, or an error when either is wrong or the product is above `max`.
 template <std::size_t N>
-Result<std::uint64_t> parse_with_unit(std::string_view text, const std::string& what, const std::array<Unit, N>& units,
-                                      std::uint64_t max, const std::string& wanted) {
+Result<std::uint64_t> parse_with_unit(std::string_view text, const std::string& what,
+                                      const std::array<Unit, N>& units, std::uint64_t max,
+                                      const std::string& wanted) {
   const auto [digits, unit_name] = split_unit(text);
   const Unit* unit = find_unit(units, unit_name);
   const Result<std::uint64_t> number = parse_unsigned(digits, what);
-  if (unit == nullptr || !number || *number > max / unit->factor) return expected(text, what, wanted);
+  if (unit == nullptr || !number || *number > max / unit->factor)
+    return expected(text, what, wanted);
   return *number * unit->factor;
 }
 
 }  // namespace
 
-Result<std::uint64_t> parse_unsigned(std::string_view text, const std::string& what, int base, std::uint64_t max) {
+Result<std::uint64_t> parse_unsigned(std::string_view text, const std::string& what, int base,
+                                     std::uint64_t max) {
   std::uint64_t value = 0;
   const char* end = text.data() + text.size();
   const auto [stop, status] = std::from_chars(text.data(), end, value, base);
   if (text.empty() || status != std::errc() || stop != end || value > max) {
     std::string wanted = base == 16 ? "a hexadecimal number" : "a number";
-    if (max != std::numeric_limits<std::uint64_t>::max()) wanted += " of at most " + std::to_string(max);
+    if (max != std::numeric_limits<std::uint64_t>::max())
+      wanted += " of at most " + std::to_string(max);
     return expected(text, what, wanted);
   }
   return value;
@@ -84,7 +93,8 @@ Result<std::int64_t> parse_signed(std::string_view text, const std::string& what
   std::int64_t value = 0;
   const char* end = text.data() + text.size();
   const auto [stop, status] = std::from_chars(text.data(), end, value);
-  if (text.empty() || status != std::errc() || stop != end) return expected(text, what, "a whole number");
+  if (text.empty() || status != std::errc() || stop != end)
+    return expected(text, what, "a whole number");
   return value;
 }
 
@@ -94,8 +104,9 @@ Result<std::uint64_t> parse_hex(std::string_view text, const std::string& what, 
 }
 
 Result<std::int64_t> parse_duration_usec(std::string_view text, const std::string& what) {
-  const Result<std::uint64_t> usec = parse_with_unit(text, what, kDurationUnits, kMaxDurationUsec,
-                                                     "a duration such as 90, 90s, 10m, 1h or 2d (at most 10 years)");
+  const Result<std::uint64_t> usec =
+      parse_with_unit(text, what, kDurationUnits, kMaxDurationUsec,
+                      "a duration such as 90, 90s, 10m, 1h or 2d (at most 10 years)");
   if (!usec) return fail(usec.error());
   return static_cast<std::int64_t>(*usec);
 }
@@ -106,7 +117,9 @@ Result<std::uint64_t> parse_size_bytes(std::string_view text, const std::string&
 }
 
 Result<std::string> parse_job_id(std::string_view text) {
-  const auto allowed = [](char c) { return is_alphanumeric(c) || c == '.' || c == '_' || c == '-'; };
+  const auto allowed = [](char c) {
+    return is_alphanumeric(c) || c == '.' || c == '_' || c == '-';
+  };
   const bool good = !text.empty() && text.size() <= 64 && is_alphanumeric(text.front()) &&
                     std::all_of(text.begin(), text.end(), allowed);
   if (!good) {

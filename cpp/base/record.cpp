@@ -81,9 +81,11 @@ Result<unsigned> parse_header(std::string_view line, const std::string& kind, un
 // Cuts the checksum line off `text` and checks it.
 Result<std::string_view> verified_body(std::string_view text, const std::string& path) {
   const std::size_t at = text.rfind(kChecksumKey);
-  if (at == std::string_view::npos || at == 0 || text[at - 1] != '\n') return malformed(path, "no checksum line");
+  if (at == std::string_view::npos || at == 0 || text[at - 1] != '\n')
+    return malformed(path, "no checksum line");
   const std::string_view body = text.substr(0, at);
-  if (text.substr(at + kChecksumKey.size()) != checksum(body) + "\n") return malformed(path, "the checksum is wrong");
+  if (text.substr(at + kChecksumKey.size()) != checksum(body) + "\n")
+    return malformed(path, "the checksum is wrong");
   return body;
 }
 
@@ -96,7 +98,8 @@ std::string temporary_name(const std::string& name) {
 }  // namespace
 
 void Record::set(const std::string& key, std::string_view value) {
-  const auto entry = std::find_if(entries_.begin(), entries_.end(), [&](const auto& each) { return each.first == key; });
+  const auto entry = std::find_if(entries_.begin(), entries_.end(),
+                                  [&](const auto& each) { return each.first == key; });
   if (entry == entries_.end()) {
     entries_.emplace_back(key, value);
   } else {
@@ -109,7 +112,8 @@ void Record::set_list(const std::string& key, const std::vector<std::string>& va
 }
 
 std::optional<std::string> Record::find(const std::string& key) const {
-  const auto entry = std::find_if(entries_.begin(), entries_.end(), [&](const auto& each) { return each.first == key; });
+  const auto entry = std::find_if(entries_.begin(), entries_.end(),
+                                  [&](const auto& each) { return each.first == key; });
   if (entry == entries_.end()) return std::nullopt;
   return entry->second;
 }
@@ -140,8 +144,8 @@ std::string Record::to_text() const {
   return text + std::string(kChecksumKey) + checksum(text) + "\n";
 }
 
-Result<Record> Record::from_text(std::string_view text, const std::string& kind, unsigned max_version,
-                                 const std::string& path) {
+Result<Record> Record::from_text(std::string_view text, const std::string& kind,
+                                 unsigned max_version, const std::string& path) {
   const Result<std::string_view> body = verified_body(text, path);
   if (!body) return fail(body.error());
   std::vector<std::string_view> lines = split(*body, '\n');
@@ -159,13 +163,15 @@ Result<Record> Record::from_text(std::string_view text, const std::string& kind,
   return record;
 }
 
-Result<void> replace_file(int dir_fd, const std::string& name, std::string_view text, unsigned mode) {
+Result<void> replace_file(int dir_fd, const std::string& name, std::string_view text,
+                          unsigned mode) {
   const std::string temporary = temporary_name(name);
   const Result<Fd> fd = open_at(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
   if (!fd) return fail(fd.error());
   const Result<void> written = write_all(fd->get(), text, name);
   if (written && ::renameat(dir_fd, temporary.c_str(), dir_fd, name.c_str()) == 0) return {};
-  Error error = written ? system_error(errno, name, "cannot put the new file in its place") : written.error();
+  Error error =
+      written ? system_error(errno, name, "cannot put the new file in its place") : written.error();
   ::unlinkat(dir_fd, temporary.c_str(), 0);
   return fail(std::move(error));
 }
@@ -174,7 +180,8 @@ Result<void> write_record(int dir_fd, const std::string& name, const Record& rec
   return replace_file(dir_fd, name, record.to_text());
 }
 
-Result<Record> read_record(int dir_fd, const std::string& name, const std::string& kind, unsigned max_version) {
+Result<Record> read_record(int dir_fd, const std::string& name, const std::string& kind,
+                           unsigned max_version) {
   const Result<Fd> fd = open_at(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   if (!fd) return fail(fd.error());
   const Result<std::string> text = read_all(fd->get(), kMaxRecordBytes, name);

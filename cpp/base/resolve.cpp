@@ -73,8 +73,9 @@ int open_in_root_by_kernel(int root_fd, const std::string& path, int flags) {
   OpenHow how{};
   how.flags = static_cast<__u64>(flags | O_CLOEXEC);
   how.resolve = kResolveInRoot | kResolveNoMagiclinks;
-  return static_cast<int>(
-      retry_on_interrupt([&] { return ::syscall(syscall_numbers::kOpenat2, root_fd, path.c_str(), &how, sizeof how); }));
+  return static_cast<int>(retry_on_interrupt([&] {
+    return ::syscall(syscall_numbers::kOpenat2, root_fd, path.c_str(), &how, sizeof how);
+  }));
 }
 
 int open_in_root_by_walk(int root_fd, const std::string& path, int flags) {
@@ -96,7 +97,8 @@ int open_in_root_by_walk(int root_fd, const std::string& path, int flags) {
       push_front_components(pending, target);
       continue;
     }
-    if (pending.empty()) return ::openat(trail.here(), name.c_str(), flags | O_NOFOLLOW | O_CLOEXEC);
+    if (pending.empty())
+      return ::openat(trail.here(), name.c_str(), flags | O_NOFOLLOW | O_CLOEXEC);
     Fd next(::openat(trail.here(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!next) return -1;
     trail.enter(std::move(next));

@@ -60,8 +60,9 @@ Result<std::vector<Entry>> entries_of(int dir_fd, const std::string& path) {
   if (!listing) return fail(std::move(listing).error());
   std::vector<Entry> found;
   while (const dirent* each = listing->next()) {
-    struct stat status {};
-    if (::fstatat(dir_fd, each->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0) found.push_back({each->d_name, status});
+    struct stat status{};
+    if (::fstatat(dir_fd, each->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0)
+      found.push_back({each->d_name, status});
   }
   return found;
 }
@@ -82,7 +83,8 @@ Result<std::uint64_t> mount_of(int fd) {
   if (!text) return fail(text.error());
   constexpr std::string_view kKey = "mnt_id:";
   for (const std::string_view line : split(*text, '\n')) {
-    if (line.substr(0, kKey.size()) == kKey) return parse_unsigned(trim(line.substr(kKey.size())), path);
+    if (line.substr(0, kKey.size()) == kKey)
+      return parse_unsigned(trim(line.substr(kKey.size())), path);
   }
   return fail(ErrorCode::unsupported, path, "no mnt_id");
 }
@@ -93,7 +95,8 @@ Result<std::uint64_t> mount_of(int fd) {
 // we came from. Nothing else is kept of a listing: there may be millions of names.
 class Remover {
  public:
-  Remover(Fd top, std::uint64_t mount, const FileId& id, std::string path) : mount_(mount), path_(std::move(path)) {
+  Remover(Fd top, std::uint64_t mount, const FileId& id, std::string path)
+      : mount_(mount), path_(std::move(path)) {
     levels_.push_back(Level{id, "", std::move(top)});
   }
 
@@ -109,11 +112,11 @@ class Remover {
 
   struct Level {
     FileId id;
-    std::string name;                    // in its parent
-    Fd fd{};                             // closed in a deep tree while a level below is worked on
+    std::string name;  // in its parent
+    Fd fd{};           // closed in a deep tree while a level below is worked on
     std::optional<Listing> listing{};
-    bool changed = false;                // something was removed since the listing began
-    std::set<std::string> skipped{};     // entries that cannot go
+    bool changed = false;             // something was removed since the listing began
+    std::set<std::string> skipped{};  // entries that cannot go
   };
 
   void note(Error error) {
@@ -142,7 +145,8 @@ class Remover {
       } else if (::unlinkat(level.fd.get(), each->d_name, 0) == 0) {
         level.changed = true;
       } else if (errno != ENOENT) {
-        skip(each->d_name, system_error(errno, path_ + "/…/" + printable(each->d_name), "cannot remove"));
+        skip(each->d_name,
+             system_error(errno, path_ + "/…/" + printable(each->d_name), "cannot remove"));
       }
     }
     level.listing.reset();
@@ -151,8 +155,9 @@ class Remover {
 
   static bool is_directory(int dir_fd, const dirent& entry) {
     if (entry.d_type != DT_UNKNOWN) return entry.d_type == DT_DIR;
-    struct stat status {};
-    return ::fstatat(dir_fd, entry.d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode);
+    struct stat status{};
+    return ::fstatat(dir_fd, entry.d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISDIR(status.st_mode);
   }
 
   void skip(const std::string& name, Error error) {
@@ -162,16 +167,20 @@ class Remover {
 
   bool go_down(const std::string& name) {
     const int parent = levels_.back().fd.get();
-    struct stat status {};
-    if (::fstatat(parent, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(status.st_mode)) return false;
+    struct stat status{};
+    if (::fstatat(parent, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISDIR(status.st_mode))
+      return false;
     if (status.st_dev != levels_.front().id.device) {
-      return skip(name, trouble(ErrorCode::busy, name, "another file system is mounted there")), false;
+      return skip(name, trouble(ErrorCode::busy, name, "another file system is mounted there")),
+             false;
     }
     Result<Fd> fd = enter(parent, name, status);
     if (!fd) return skip(name, std::move(fd).error()), false;
     const Result<FileId> id = file_id(fd->get(), name);
     const Result<std::uint64_t> mount = mount_of(fd->get());
-    if (!mount || *mount != mount_) return skip(name, trouble(ErrorCode::busy, name, "something is mounted there")), false;
+    if (!mount || *mount != mount_)
+      return skip(name, trouble(ErrorCode::busy, name, "something is mounted there")), false;
     if (!id || id->device != levels_.front().id.device) {
       return skip(name, trouble(ErrorCode::busy, name, "not the directory that was listed")), false;
     }
@@ -192,7 +201,9 @@ class Remover {
       if (!parent) return note(std::move(parent).error()), false;
       const Result<FileId> id = file_id(parent->get(), path_);
       if (!id || !(*id == level.id)) {
-        return note(Error{ErrorCode::vanished, 0, path_, "a directory was moved while it was removed"}), false;
+        return note(Error{ErrorCode::vanished, 0, path_,
+                          "a directory was moved while it was removed"}),
+               false;
       }
       level.fd = std::move(*parent);
     }
@@ -235,18 +246,20 @@ Result<void> copy_bytes(int from, int to, const std::string& path) {
   }
 }
 
-Result<void> collect_files(int dir_fd, const std::string& prefix, std::size_t max_files, unsigned depth,
-                           std::vector<std::string>& found) {
+Result<void> collect_files(int dir_fd, const std::string& prefix, std::size_t max_files,
+                           unsigned depth, std::vector<std::string>& found) {
   constexpr unsigned kMaxDepth = 64;
   Result<std::vector<Entry>> entries = entries_of(dir_fd, prefix);
   if (!entries) return fail(std::move(entries).error());
   for (const Entry& entry : *entries) {
-    if (found.size() >= max_files) return fail(ErrorCode::unavailable, prefix, "more files than can be kept");
+    if (found.size() >= max_files)
+      return fail(ErrorCode::unavailable, prefix, "more files than can be kept");
     if (S_ISREG(entry.status.st_mode)) found.push_back(prefix + entry.name);
     if (!S_ISDIR(entry.status.st_mode) || depth >= kMaxDepth) continue;
     const Result<Fd> below = enter(dir_fd, entry.name, entry.status);
     if (!below) continue;
-    Result<void> done = collect_files(below->get(), prefix + entry.name + "/", max_files, depth + 1, found);
+    Result<void> done =
+        collect_files(below->get(), prefix + entry.name + "/", max_files, depth + 1, found);
     if (!done) return done;
   }
   return {};
@@ -255,7 +268,7 @@ Result<void> collect_files(int dir_fd, const std::string& prefix, std::size_t ma
 }  // namespace
 
 Result<FileId> file_id(int fd, const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) != 0) return fail_errno(errno, path, "cannot stat");
   return FileId{status.st_dev, status.st_ino};
 }
@@ -270,7 +283,7 @@ int rename_without_replacing(int dir_fd, const std::string& from, const std::str
 }
 
 Result<void> remove_tree(int parent_fd, const std::string& name, const FileId& id) {
-  struct stat status {};
+  struct stat status{};
   if (::fstatat(parent_fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
     return fail_errno(errno, name, "cannot stat");
   }
@@ -281,8 +294,10 @@ Result<void> remove_tree(int parent_fd, const std::string& name, const FileId& i
   if (!top) return fail(std::move(top).error());
   const Result<std::uint64_t> mount = mount_of(top->get());
   if (!mount) return fail(mount.error());
-  if (std::optional<Error> error = Remover(std::move(*top), *mount, id, name).run()) return fail(std::move(*error));
-  if (::unlinkat(parent_fd, name.c_str(), AT_REMOVEDIR) != 0) return fail_errno(errno, name, "cannot remove");
+  if (std::optional<Error> error = Remover(std::move(*top), *mount, id, name).run())
+    return fail(std::move(*error));
+  if (::unlinkat(parent_fd, name.c_str(), AT_REMOVEDIR) != 0)
+    return fail_errno(errno, name, "cannot remove");
   return {};
 }
 
@@ -297,9 +312,10 @@ Result<std::vector<std::string>> list_files(int dir_fd, std::size_t max_files) {
 Result<void> copy_file(int from_fd, const std::string& from, int to_fd, const std::string& to) {
   const Result<Fd> from_parent = open_parent(from_fd, from, false);
   if (!from_parent) return fail(from_parent.error());
-  const Result<Fd> source = open_at(from_parent->get(), base_name(from), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  const Result<Fd> source =
+      open_at(from_parent->get(), base_name(from), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   if (!source) return fail(source.error());
-  struct stat status {};
+  struct stat status{};
   if (::fstat(source->get(), &status) != 0) return fail_errno(errno, from, "cannot stat");
   if (!S_ISREG(status.st_mode)) return fail(ErrorCode::malformed, from, "not a plain file");
 
@@ -308,7 +324,8 @@ Result<void> copy_file(int from_fd, const std::string& from, int to_fd, const st
   const std::string name = base_name(to);
   ::unlinkat(to_parent->get(), name.c_str(), 0);
   const mode_t mode = (status.st_mode & 0111) != 0 ? 0755 : 0644;
-  const Result<Fd> target = open_at(to_parent->get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+  const Result<Fd> target =
+      open_at(to_parent->get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
   if (!target) return fail(target.error());
   return copy_bytes(source->get(), target->get(), to);
 }

@@ -17,7 +17,8 @@ std::optional<Line> parse_line(std::string_view text) {
   if (first == std::string_view::npos) return std::nullopt;
   const std::size_t second = text.find(':', first + 1);
   if (second == std::string_view::npos) return std::nullopt;
-  return Line{text.substr(0, first), text.substr(first + 1, second - first - 1), text.substr(second + 1)};
+  return Line{text.substr(0, first), text.substr(first + 1, second - first - 1),
+              text.substr(second + 1)};
 }
 
 bool names_controller(std::string_view controllers, std::string_view wanted) {

@@ -42,7 +42,8 @@ Result<Received> receive(int fd, int timeout_ms) {
   header.msg_iovlen = 1;
   header.msg_control = control.data();
   header.msg_controllen = control.size();
-  const ssize_t size = retry_on_interrupt([&] { return ::recvmsg(fd, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT); });
+  const ssize_t size =
+      retry_on_interrupt([&] { return ::recvmsg(fd, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT); });
   if (size != static_cast<ssize_t>(sizeof received.message)) {
     return fail(ErrorCode::vanished, "", "the new process is gone");
   }

@@ -31,13 +31,14 @@ struct CloneArgs {
 
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
   std::vector<char*> result;
-  for (const std::string& text : texts) result.push_back(const_cast<char*>(text.c_str()));  // NOLINT: execve's type
+  for (const std::string& text : texts)
+    result.push_back(const_cast<char*>(text.c_str()));  // NOLINT: execve's type
   result.push_back(nullptr);
   return result;
 }
 
 void default_signals(const sigset_t& mask) {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = SIG_DFL;
   for (int number = 1; number < NSIG; ++number) ::sigaction(number, &action, nullptr);
   ::sigprocmask(SIG_SETMASK, &mask, nullptr);
@@ -46,7 +47,8 @@ void default_signals(const sigset_t& mask) {
 // Waits for the caller's word; false when the caller is gone.
 bool wait_for_go(int channel) {
   Message message;
-  const ssize_t size = retry_on_interrupt([&] { return ::recv(channel, &message, sizeof message, 0); });
+  const ssize_t size =
+      retry_on_interrupt([&] { return ::recv(channel, &message, sizeof message, 0); });
   return size == static_cast<ssize_t>(sizeof message) && message.word == Word::go;
 }
 
@@ -94,15 +96,18 @@ pid_t clone_process(std::uint64_t flags) {
   CloneArgs arguments{};
   arguments.flags = flags;
   arguments.exit_signal = SIGCHLD;
-  const auto pid = static_cast<pid_t>(::syscall(syscall_numbers::kClone3, &arguments, sizeof arguments));
+  const auto pid =
+      static_cast<pid_t>(::syscall(syscall_numbers::kClone3, &arguments, sizeof arguments));
   if (pid >= 0 || (errno != ENOSYS && errno != EPERM)) return pid;
-  return static_cast<pid_t>(::syscall(SYS_clone, static_cast<unsigned long>(flags) | SIGCHLD, 0, 0, 0, 0));
+  return static_cast<pid_t>(
+      ::syscall(SYS_clone, static_cast<unsigned long>(flags) | SIGCHLD, 0, 0, 0, 0));
 }
 
 void become_payload(const SpawnRequest& request, const ExecPlan& plan, const ChildEnds& ends) {
   ::setsid();
   if (!send_word(ends.channel, Word::ready) || !wait_for_go(ends.channel)) ::_exit(125);
-  const bool prepared = redirect(request.stdout_fd, STDOUT_FILENO) && redirect(request.stderr_fd, STDERR_FILENO) &&
+  const bool prepared = redirect(request.stdout_fd, STDOUT_FILENO) &&
+                        redirect(request.stderr_fd, STDERR_FILENO) &&
                         (request.directory_fd < 0 || ::fchdir(request.directory_fd) == 0);
   if (!prepared) fail_exec(ends.exec_error);
   default_signals(request.signal_mask);

@@ -35,10 +35,11 @@ struct Ids {
 // fork(2) with the CLONE_NEW* `flags`.
 pid_t clone_process(std::uint64_t flags);
 
-[[noreturn]] void become_payload(const SpawnRequest& request, const ExecPlan& plan, const ChildEnds& ends);
+[[noreturn]] void become_payload(const SpawnRequest& request, const ExecPlan& plan,
+                                 const ChildEnds& ends);
 
 // Pid 1 of a new pid and mount namespace: maps ids, mounts /proc, forks the payload, reaps until the namespace is empty.
-[[noreturn]] void become_init(const SpawnRequest& request, const ExecPlan& plan, const ChildEnds& ends,
-                              const std::optional<Ids>& ids);
+[[noreturn]] void become_init(const SpawnRequest& request, const ExecPlan& plan,
+                              const ChildEnds& ends, const std::optional<Ids>& ids);
 
 }  // namespace gpuctl::fence::internal

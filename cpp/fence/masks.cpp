@@ -7,12 +7,14 @@
 namespace gpuctl::fence {
 namespace {
 
-constexpr const char* kNoCudaDevice = "-1";       // not a device: CUDA and ROCr stop reading the list there
+constexpr const char* kNoCudaDevice =
+    "-1";  // not a device: CUDA and ROCr stop reading the list there
 constexpr const char* kNoLevelZeroDevice = "65535";  // an index that no node has is skipped
 
 using Naming = std::function<std::optional<std::string>(const gpu::Gpu&)>;
 
-std::vector<const gpu::Gpu*> of_vendor(const std::vector<gpu::Gpu>& gpus, const std::string& vendor) {
+std::vector<const gpu::Gpu*> of_vendor(const std::vector<gpu::Gpu>& gpus,
+                                       const std::string& vendor) {
   std::vector<const gpu::Gpu*> found;
   for (const gpu::Gpu& gpu : gpus) {
     if (gpu.vendor == vendor) found.push_back(&gpu);
@@ -31,12 +33,13 @@ struct Mask {
 };
 
 // Names for all, or indices for all: the runtimes do not take a mixture.
-Mask mask_of(const std::vector<gpu::Gpu>& node, const std::vector<gpu::Gpu>& assigned, const std::string& vendor,
-             const Naming& name, const std::string& none) {
+Mask mask_of(const std::vector<gpu::Gpu>& node, const std::vector<gpu::Gpu>& assigned,
+             const std::string& vendor, const Naming& name, const std::string& none) {
   const std::vector<const gpu::Gpu*> wanted = of_vendor(assigned, vendor);
   const std::vector<const gpu::Gpu*> order = of_vendor(node, vendor);
   if (wanted.empty()) return {none, false};
-  const bool named = std::all_of(wanted.begin(), wanted.end(), [&](const gpu::Gpu* gpu) { return name(*gpu).has_value(); });
+  const bool named = std::all_of(wanted.begin(), wanted.end(),
+                                 [&](const gpu::Gpu* gpu) { return name(*gpu).has_value(); });
   Mask mask{"", !named};
   for (const gpu::Gpu* gpu : wanted) {
     if (!mask.value.empty()) mask.value += ",";
@@ -53,7 +56,8 @@ std::optional<std::string> amd_name(const gpu::Gpu& gpu) {
 }  // namespace
 
 Variables mask_variables(const std::vector<gpu::Gpu>& node, const std::vector<gpu::Gpu>& assigned) {
-  const Mask nvidia = mask_of(node, assigned, "nvidia", [](const gpu::Gpu& gpu) { return gpu.uuid; }, kNoCudaDevice);
+  const Mask nvidia = mask_of(
+      node, assigned, "nvidia", [](const gpu::Gpu& gpu) { return gpu.uuid; }, kNoCudaDevice);
   const Mask amd = mask_of(node, assigned, "amd", amd_name, kNoCudaDevice);
   const Mask intel = mask_of(
       node, assigned, "intel", [](const gpu::Gpu&) { return std::nullopt; }, kNoLevelZeroDevice);

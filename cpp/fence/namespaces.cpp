@@ -33,7 +33,8 @@ bool write_map(const char* path, unsigned id) {
 
 const char* map_ids(uid_t uid, gid_t gid) {
   // An unprivileged gid_map needs setgroups(2) switched off first (user_namespaces(7)); the file is absent before 3.19.
-  if (!write_file(host_paths::kLiveSelfSetgroups, "deny") && errno != ENOENT) return "set setgroups to deny";
+  if (!write_file(host_paths::kLiveSelfSetgroups, "deny") && errno != ENOENT)
+    return "set setgroups to deny";
   if (!write_map(host_paths::kLiveSelfUidMap, uid)) return "write the uid map";
   if (!write_map(host_paths::kLiveSelfGidMap, gid)) return "write the gid map";
   return nullptr;
@@ -41,9 +42,11 @@ const char* map_ids(uid_t uid, gid_t gid) {
 
 const char* mount_own_proc() {
   // Slave, not private: automounts of the node (/cvmfs) must still arrive.
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return "make the mounts slaves";
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
+    return "make the mounts slaves";
   // Refused ("too revealing") where a container has masked parts of /proc.
-  if (::mount("proc", host_paths::kLiveProc, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
+  if (::mount("proc", host_paths::kLiveProc, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) !=
+      0) {
     return "mount the own /proc";
   }
   return nullptr;

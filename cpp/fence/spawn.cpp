@@ -19,8 +19,8 @@ using internal::clone_process;
 using internal::ExecPlan;
 using internal::Ids;
 using internal::Message;
-using internal::Received;
 using internal::receive;
+using internal::Received;
 using internal::send_word;
 using internal::Word;
 
@@ -37,8 +37,10 @@ std::vector<Attempt> attempts(ProcessFence strongest) {
   std::vector<Attempt> all;
   if (strongest == ProcessFence::pid_namespace) {
     constexpr std::uint64_t kNamespaces = CLONE_NEWPID | CLONE_NEWNS;
-    if (::geteuid() == 0) all.push_back({ProcessFence::pid_namespace, kNamespaces, "a pid namespace"});
-    all.push_back({ProcessFence::pid_namespace, kNamespaces | CLONE_NEWUSER, "a pid namespace in a user namespace"});
+    if (::geteuid() == 0)
+      all.push_back({ProcessFence::pid_namespace, kNamespaces, "a pid namespace"});
+    all.push_back({ProcessFence::pid_namespace, kNamespaces | CLONE_NEWUSER,
+                   "a pid namespace in a user namespace"});
   }
   all.push_back({ProcessFence::session, 0, "a session"});
   return all;
@@ -49,7 +51,8 @@ Result<void> await_ready(Child& child) {
   const Result<Received> received = receive(child.channel.get(), kSetupTimeoutMs);
   if (!received) return fail(received.error());
   const Message& message = received->message;
-  if (message.word != Word::ready) return fail_errno(message.value, "", std::string("cannot ") + message.step);
+  if (message.word != Word::ready)
+    return fail_errno(message.value, "", std::string("cannot ") + message.step);
   child.payload = received->sender;
   return {};
 }
@@ -60,7 +63,8 @@ Result<Child> try_spawn(const SpawnRequest& request, const ExecPlan& plan, const
   Result<Pipe> exec_error = make_pipe();
   if (!exec_error) return fail(std::move(exec_error).error());
   const bool mapped = (attempt.flags & CLONE_NEWUSER) != 0;
-  const std::optional<Ids> ids = mapped ? std::optional<Ids>(Ids{::geteuid(), ::getegid()}) : std::nullopt;
+  const std::optional<Ids> ids =
+      mapped ? std::optional<Ids>(Ids{::geteuid(), ::getegid()}) : std::nullopt;
 
   const pid_t pid = clone_process(attempt.flags);
   if (pid < 0) return fail_errno(errno, "", std::string("cannot make ") + attempt.words);
@@ -68,7 +72,8 @@ Result<Child> try_spawn(const SpawnRequest& request, const ExecPlan& plan, const
     ::close(channel->ours.release());
     ::close(exec_error->read_end.release());
     const internal::ChildEnds ends{channel->theirs.get(), exec_error->write_end.get()};
-    if (attempt.fence == ProcessFence::pid_namespace) internal::become_init(request, plan, ends, ids);
+    if (attempt.fence == ProcessFence::pid_namespace)
+      internal::become_init(request, plan, ends, ids);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     internal::become_payload(request, plan, ends);
   }
@@ -116,7 +121,8 @@ Result<void> release(const Child& child) {
 
 std::optional<int> exec_errno(const Child& child) {
   std::int32_t reason = 0;
-  const ssize_t size = retry_on_interrupt([&] { return ::read(child.exec_error.get(), &reason, sizeof reason); });
+  const ssize_t size =
+      retry_on_interrupt([&] { return ::read(child.exec_error.get(), &reason, sizeof reason); });
   if (size == static_cast<ssize_t>(sizeof reason)) return reason;
   return std::nullopt;
 }

@@ -7,12 +7,13 @@
 namespace gpuctl::job {
 namespace {
 
-constexpr Usec kRepeatEvery = 5 * kUsecPerSec;  // processes born since get their TERM
+constexpr Usec kRepeatEvery = 5 * kUsecPerSec;    // processes born since get their TERM
 constexpr Usec kInterruptLead = 5 * kUsecPerSec;  // how long INT may work before TERM follows
 
 }  // namespace
 
-void Ending::begin(const KillReason* reason, std::string detail, int first_signal, Usec grace, Usec now) {
+void Ending::begin(const KillReason* reason, std::string detail, int first_signal, Usec grace,
+                   Usec now) {
   if (stage_ == Stage::running) {
     stage_ = Stage::asked;
     reason_ = reason;

@@ -21,15 +21,19 @@ namespace {
 
 constexpr std::size_t kMaxReportBytes = std::size_t{64} << 20;
 constexpr time_t kReportKeptSeconds = 86400;  // a day
-constexpr Usec kStartGrace = 2 * kUsecPerSec;  // a start of another job does not wait longer for a dead one
+constexpr Usec kStartGrace =
+    2 * kUsecPerSec;  // a start of another job does not wait longer for a dead one
 constexpr Usec kGiveUpAfter = 60 * kUsecPerSec;
 
 // Processes of the job that can be found now: everyone below its init, and everyone who carries its mark.
-std::vector<proc::Stat> members_of(const HostFs& fs, const JobRecord& job, const Result<PayloadRecord>& payload) {
+std::vector<proc::Stat> members_of(const HostFs& fs, const JobRecord& job,
+                                   const Result<PayloadRecord>& payload) {
   std::vector<proc::Stat> members;
   if (payload && proc::judge(fs, payload->init) == proc::Liveness::alive) {
-    if (const Result<proc::Stat> init = proc::read_stat(fs, payload->init.pid)) members.push_back(*init);
-    for (proc::Stat& each : proc::descendants(fs, payload->init.pid)) members.push_back(std::move(each));
+    if (const Result<proc::Stat> init = proc::read_stat(fs, payload->init.pid))
+      members.push_back(*init);
+    for (proc::Stat& each : proc::descendants(fs, payload->init.pid))
+      members.push_back(std::move(each));
   }
   for (proc::Stat& each : proc::marked(fs, mark_of(job.nonce), job.supervisor.start_ticks)) {
     const auto same = [&](const proc::Stat& known) { return known.pid == each.pid; };
@@ -43,7 +47,8 @@ std::vector<proc::Stat> members_of(const HostFs& fs, const JobRecord& job, const
 void pause_for(Usec duration) { ::poll(nullptr, 0, static_cast<int>(duration / 1000)); }
 
 // TERM, then KILL in rounds, until two looks in a row find nobody.
-kill::Report end_members(const HostFs& fs, const JobRecord& job, const Result<PayloadRecord>& payload, Usec grace) {
+kill::Report end_members(const HostFs& fs, const JobRecord& job,
+                         const Result<PayloadRecord>& payload, Usec grace) {
   const Usec began = monotonic_usec();
   kill::Signaller signaller(fs, job.supervisor.start_ticks);
   kill::Report report;
@@ -92,7 +97,8 @@ Report report_of(const JobRecord& job, const JobDir& directory, const kill::Repo
   report.kill_reason = reason != nullptr ? reason : &kill_reason("KILLED");
   report.kill_detail = "its supervisor died; finished by its records";
   report.kill = kill;
-  report.problems.emplace_back("the supervisor died before the job was over: exit status and usage are unknown");
+  report.problems.emplace_back(
+      "the supervisor died before the job was over: exit status and usage are unknown");
   return report;
 }
 
@@ -100,7 +106,8 @@ void clean_workdir(const JobRecord& job, Report& report) {
   if (!job.workdir_parent) return;
   const std::string path = *job.workdir_parent + "/" + job.workdir_name;
   report.workdir = path;
-  const Result<void> removed = remove_workdir(*job.workdir_parent, job.workdir_name, job.workdir_made_as, job.workdir_id);
+  const Result<void> removed =
+      remove_workdir(*job.workdir_parent, job.workdir_name, job.workdir_made_as, job.workdir_id);
   if (removed || removed.error().code == ErrorCode::not_found) {
     report.cleaned.push_back(path);
   } else {
@@ -109,11 +116,14 @@ void clean_workdir(const JobRecord& job, Report& report) {
 }
 
 bool is_older_than(int dir_fd, const char* name, time_t seconds) {
-  struct stat status {};
-  return ::fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_mtime + seconds < ::time(nullptr);
+  struct stat status{};
+  return ::fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+         status.st_mtime + seconds < ::time(nullptr);
 }
 
-bool has_report(int dir_fd) { return ::faccessat(dir_fd, kReportFile, F_OK, AT_SYMLINK_NOFOLLOW) == 0; }
+bool has_report(int dir_fd) {
+  return ::faccessat(dir_fd, kReportFile, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
 
 // Hands the report of a job to whom it was promised; true when that was done.
 bool deliver(const JobRecord& job, const std::string& text, std::vector<std::string>& problems) {
@@ -133,15 +143,18 @@ Finished already_over(const HostFs& fs, const JobDir& directory, const JobRecord
   Report unused;
   clean_workdir(job, unused);
   const Result<Fd> fd = open_at(directory.dir.get(), kReportFile, O_RDONLY | O_NOFOLLOW);
-  const Result<std::string> text = fd ? read_all(fd->get(), kMaxReportBytes, kReportFile) : fail(fd.error());
+  const Result<std::string> text =
+      fd ? read_all(fd->get(), kMaxReportBytes, kReportFile) : fail(fd.error());
   if (text) finished.delivered = deliver(job, *text, finished.problems);
   return finished;
 }
 
 // Why nothing can be said about the job's processes from here, or empty.
 std::string cannot_judge(const proc::Here& here, const JobRecord& job) {
-  if (here.boot_id != job.supervisor.boot_id || here.pid_namespace == job.supervisor.pid_namespace) return {};
-  if (here.pid_namespace == proc::kInitialPidNamespace) return {};  // all processes of the node are visible from there
+  if (here.boot_id != job.supervisor.boot_id || here.pid_namespace == job.supervisor.pid_namespace)
+    return {};
+  if (here.pid_namespace == proc::kInitialPidNamespace)
+    return {};  // all processes of the node are visible from there
   return "it ran in another pid namespace (" + std::to_string(job.supervisor.pid_namespace) +
          "), whose processes cannot be seen from here: end it from there or from the node itself";
 }
@@ -171,16 +184,20 @@ std::string finish_one(const HostFs& fs, StateDir& state, JobDir job) {
   const std::string name = job.name;
   const Finished finished = finish_job(fs, job, kStartGrace);
   if (!finished.gone) {
-    const std::string why = finished.problems.empty() ? "processes survived" : finished.problems.front();
+    const std::string why =
+        finished.problems.empty() ? "processes survived" : finished.problems.front();
     return "job `" + name + "` of a dead supervisor could not be finished: " + why;
   }
   // Whoever wants to know what became of a job without a place for its report has a day to ask.
-  const bool unread = has_report(job.dir.get()) && !is_older_than(job.dir.get(), kReportFile, kReportKeptSeconds);
+  const bool unread =
+      has_report(job.dir.get()) && !is_older_than(job.dir.get(), kReportFile, kReportKeptSeconds);
   if (finished.delivered || !unread) {
-    if (const Result<void> removed = state.remove(std::move(job)); !removed) return removed.error().message();
+    if (const Result<void> removed = state.remove(std::move(job)); !removed)
+      return removed.error().message();
   }
   if (!finished.was_running) return {};
-  return "finished job `" + name + "`, whose supervisor had died: " + std::to_string(finished.kill.killed) +
+  return "finished job `" + name +
+         "`, whose supervisor had died: " + std::to_string(finished.kill.killed) +
          " processes were still there";
 }
 
@@ -205,7 +222,8 @@ Finished finish_job(const HostFs& fs, const JobDir& directory, Usec grace) {
   if (has_report(directory.dir.get()) && members_of(fs, *job, payload).empty()) {
     return already_over(fs, directory, *job, payload);
   }
-  finished = end_and_report(fs, directory, *job, payload, here->boot_id == job->supervisor.boot_id, grace);
+  finished =
+      end_and_report(fs, directory, *job, payload, here->boot_id == job->supervisor.boot_id, grace);
   finished.was_running = true;
   return finished;
 }

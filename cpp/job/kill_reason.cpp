@@ -32,7 +32,8 @@ const std::vector<KillReason>& kill_reasons() {
 
 const KillReason* find_kill_reason(std::string_view name) {
   const auto& reasons = kill_reasons();
-  const auto row = std::find_if(reasons.begin(), reasons.end(), [&](const KillReason& each) { return name == each.name; });
+  const auto row = std::find_if(reasons.begin(), reasons.end(),
+                                [&](const KillReason& each) { return name == each.name; });
   return row == reasons.end() ? nullptr : &*row;
 }
 

@@ -44,7 +44,8 @@ Result<JobRecord> read_job_record(int job_dir_fd) {
   job.workdir_parent = record->find("workdir.parent");
   job.workdir_name = record->find("workdir.name").value_or("");
   job.workdir_made_as = record->find("workdir.made_as").value_or("");
-  job.workdir_id = {record->get_unsigned("workdir.device").value_or(0U), record->get_unsigned("workdir.inode").value_or(0U)};
+  job.workdir_id = {record->get_unsigned("workdir.device").value_or(0U),
+                    record->get_unsigned("workdir.inode").value_or(0U)};
   job.argv = record->find_list("argv");
   return job;
 }
@@ -56,7 +57,8 @@ Result<void> write(int job_dir_fd, const PayloadRecord& payload) {
   store(record, "payload", payload.payload);
   if (payload.pid_namespace) record.set("pid_namespace", *payload.pid_namespace);
   if (payload.cgroup_path) record.set("cgroup_path", *payload.cgroup_path);
-  if (payload.ttl_deadline) record.set("ttl_deadline", static_cast<std::uint64_t>(*payload.ttl_deadline));
+  if (payload.ttl_deadline)
+    record.set("ttl_deadline", static_cast<std::uint64_t>(*payload.ttl_deadline));
   return write_record(job_dir_fd, kPayloadRecord, record);
 }
 
@@ -74,9 +76,11 @@ Result<PayloadRecord> read_payload_record(int job_dir_fd) {
   payload.fence = *fence;
   payload.init = *init;
   payload.payload = *process;
-  if (record->find("pid_namespace")) payload.pid_namespace = record->get_unsigned("pid_namespace").value_or(0U);
+  if (record->find("pid_namespace"))
+    payload.pid_namespace = record->get_unsigned("pid_namespace").value_or(0U);
   payload.cgroup_path = record->find("cgroup_path");
-  if (record->find("ttl_deadline")) payload.ttl_deadline = record->get_unsigned("ttl_deadline").value_or(0U);
+  if (record->find("ttl_deadline"))
+    payload.ttl_deadline = record->get_unsigned("ttl_deadline").value_or(0U);
   return payload;
 }
 

@@ -26,7 +26,8 @@ struct JobRecord {
   std::vector<std::string> argv;
   proc::Identity supervisor;
   std::string report_path;
-  std::optional<std::string> workdir_parent;  // with its names before, and its id after the directory is made
+  std::optional<std::string>
+      workdir_parent;  // with its names before, and its id after the directory is made
   std::string workdir_name;
   std::string workdir_made_as;
   FileId workdir_id;
@@ -35,7 +36,7 @@ struct JobRecord {
 // Written while the payload waits for its exec.
 struct PayloadRecord {
   std::string fence;
-  proc::Identity init;     // the namespace's init; with a session fence the payload itself
+  proc::Identity init;  // the namespace's init; with a session fence the payload itself
   proc::Identity payload;
   std::optional<std::uint64_t> pid_namespace;
   std::optional<std::string> cgroup_path;

@@ -22,7 +22,7 @@ sigset_t relayed_signals() {
   sigset_t wanted;
   ::sigemptyset(&wanted);
   for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2}) {
-    struct sigaction now {};
+    struct sigaction now{};
     ::sigaction(number, nullptr, &now);
     if (now.sa_handler != SIG_IGN) ::sigaddset(&wanted, number);
   }
@@ -30,7 +30,7 @@ sigset_t relayed_signals() {
 }
 
 void install_handlers(const sigset_t& wanted) {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = pass_on;
   for (int number = 1; number < NSIG; ++number) {
     if (::sigismember(&wanted, number) == 1) ::sigaction(number, &action, nullptr);

@@ -19,15 +19,18 @@ const char* name_of(State state) {
   return "done";
 }
 
-Json time_or_null(const std::optional<Usec>& at) { return at ? Json(format_rfc3339(*at)) : Json(nullptr); }
+Json time_or_null(const std::optional<Usec>& at) {
+  return at ? Json(format_rfc3339(*at)) : Json(nullptr);
+}
 
 // "SIGTERM"; real-time signals have only a number.
 std::optional<std::string> signal_name(int number) {
   static const std::pair<int, const char*> names[] = {
-      {SIGHUP, "SIGHUP"},   {SIGINT, "SIGINT"},   {SIGQUIT, "SIGQUIT"}, {SIGILL, "SIGILL"},   {SIGTRAP, "SIGTRAP"},
-      {SIGABRT, "SIGABRT"}, {SIGBUS, "SIGBUS"},   {SIGFPE, "SIGFPE"},   {SIGKILL, "SIGKILL"}, {SIGUSR1, "SIGUSR1"},
-      {SIGSEGV, "SIGSEGV"}, {SIGUSR2, "SIGUSR2"}, {SIGPIPE, "SIGPIPE"}, {SIGALRM, "SIGALRM"}, {SIGTERM, "SIGTERM"},
-      {SIGXCPU, "SIGXCPU"}, {SIGXFSZ, "SIGXFSZ"}, {SIGSYS, "SIGSYS"}};
+      {SIGHUP, "SIGHUP"},   {SIGINT, "SIGINT"},   {SIGQUIT, "SIGQUIT"}, {SIGILL, "SIGILL"},
+      {SIGTRAP, "SIGTRAP"}, {SIGABRT, "SIGABRT"}, {SIGBUS, "SIGBUS"},   {SIGFPE, "SIGFPE"},
+      {SIGKILL, "SIGKILL"}, {SIGUSR1, "SIGUSR1"}, {SIGSEGV, "SIGSEGV"}, {SIGUSR2, "SIGUSR2"},
+      {SIGPIPE, "SIGPIPE"}, {SIGALRM, "SIGALRM"}, {SIGTERM, "SIGTERM"}, {SIGXCPU, "SIGXCPU"},
+      {SIGXFSZ, "SIGXFSZ"}, {SIGSYS, "SIGSYS"}};
   for (const auto& [value, name] : names) {
     if (value == number) return name;
   }
@@ -35,8 +38,10 @@ std::optional<std::string> signal_name(int number) {
 }
 
 Json exit_json(const Report& report) {
-  Json exit = {{"code", nullptr}, {"signal", nullptr}, {"signal_name", nullptr}, {"core_dumped", false}};
-  if (report.wait_status && WIFEXITED(*report.wait_status)) exit["code"] = WEXITSTATUS(*report.wait_status);
+  Json exit = {
+      {"code", nullptr}, {"signal", nullptr}, {"signal_name", nullptr}, {"core_dumped", false}};
+  if (report.wait_status && WIFEXITED(*report.wait_status))
+    exit["code"] = WEXITSTATUS(*report.wait_status);
   if (report.wait_status && WIFSIGNALED(*report.wait_status)) {
     exit["signal"] = WTERMSIG(*report.wait_status);
     exit["signal_name"] = json_or_null(signal_name(WTERMSIG(*report.wait_status)));
@@ -47,16 +52,23 @@ Json exit_json(const Report& report) {
 }
 
 Json kill_reason_json(const Report& report) {
-  const KillReason& reason = report.kill_reason != nullptr ? *report.kill_reason : kill_reason("OK");
+  const KillReason& reason =
+      report.kill_reason != nullptr ? *report.kill_reason : kill_reason("OK");
   Json detail = Json::object();
   if (!report.kill_detail.empty()) detail["text"] = report.kill_detail;
-  return {{"code", reason.code}, {"name", reason.name}, {"jalien_code", reason.jalien_code}, {"detail", detail}};
+  return {{"code", reason.code},
+          {"name", reason.name},
+          {"jalien_code", reason.jalien_code},
+          {"detail", detail}};
 }
 
 Json survivors_json(const std::vector<kill::Survivor>& survivors) {
   Json list = Json::array();
   for (const kill::Survivor& each : survivors) {
-    list.push_back({{"pid", each.pid}, {"name", each.name}, {"state", std::string(1, each.state)}, {"wchan", each.wchan}});
+    list.push_back({{"pid", each.pid},
+                    {"name", each.name},
+                    {"state", std::string(1, each.state)},
+                    {"wchan", each.wchan}});
   }
   return list;
 }
@@ -83,14 +95,17 @@ Json cgroup_json(const std::optional<cgroup::Home>& home) {
 
 Json timeline_json(const std::vector<TimelineEntry>& timeline) {
   Json list = Json::array();
-  for (const TimelineEntry& each : timeline) list.push_back({{"at", format_rfc3339(each.at)}, {"event", each.event}});
+  for (const TimelineEntry& each : timeline)
+    list.push_back({{"at", format_rfc3339(each.at)}, {"event", each.event}});
   return list;
 }
 
 Json trace_json(const std::vector<TraceLine>& trace) {
   Json list = Json::array();
   for (const TraceLine& each : trace) {
-    list.push_back({{"at", format_rfc3339(each.at)}, {"level", gpuctl::name_of(each.level)}, {"text", each.text}});
+    list.push_back({{"at", format_rfc3339(each.at)},
+                    {"level", gpuctl::name_of(each.level)},
+                    {"text", each.text}});
   }
   return list;
 }
@@ -99,7 +114,8 @@ void add_usage(Json& json, const Usage& usage) {
   json["cpu_user_usec"] = json_or_null(usage.cpu_user_usec);
   json["cpu_system_usec"] = json_or_null(usage.cpu_system_usec);
   json["memory_peak_bytes"] = json_or_null(usage.memory_peak_bytes);
-  json["memory_peak_source"] = usage.memory_source.empty() ? Json(nullptr) : Json(usage.memory_source);
+  json["memory_peak_source"] =
+      usage.memory_source.empty() ? Json(nullptr) : Json(usage.memory_source);
 }
 
 void add_places(Json& json, const Report& report) {

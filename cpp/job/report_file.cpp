@@ -20,8 +20,10 @@ constexpr int kPatienceMs = 10'000;
 // The standard descriptor that has the same file open (`--report /dev/stdout >file`), or -1.
 int descriptor_of(const struct stat& wanted) {
   for (int fd = 0; fd <= STDERR_FILENO; ++fd) {
-    struct stat status {};
-    if (::fstat(fd, &status) == 0 && status.st_dev == wanted.st_dev && status.st_ino == wanted.st_ino) return fd;
+    struct stat status{};
+    if (::fstat(fd, &status) == 0 && status.st_dev == wanted.st_dev &&
+        status.st_ino == wanted.st_ino)
+      return fd;
   }
   return -1;
 }
@@ -35,7 +37,7 @@ std::string followed(const std::string& path) {
 
 Result<void> write_report_file(const std::string& path_or_link, const std::string& text) {
   const std::string path = followed(path_or_link);
-  struct stat status {};
+  struct stat status{};
   const bool exists = ::stat(path_or_link.c_str(), &status) == 0;
   if (exists && !S_ISREG(status.st_mode)) {
     const Result<Fd> fd = open_at(AT_FDCWD, path_or_link, O_WRONLY | O_NONBLOCK | O_NOCTTY);
@@ -43,12 +45,14 @@ Result<void> write_report_file(const std::string& path_or_link, const std::strin
     return write_patiently(fd->get(), text, kPatienceMs, path_or_link);
   }
   // Replacing that file would take it from under whoever writes to it.
-  if (const int open = exists ? descriptor_of(status) : -1; open >= 0) return write_all(open, text, path);
+  if (const int open = exists ? descriptor_of(status) : -1; open >= 0)
+    return write_all(open, text, path);
   const std::size_t slash = path.rfind('/');
   const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
   const Result<Fd> dir = open_at(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY);
   if (!dir) return fail(dir.error());
-  return replace_file(dir->get(), slash == std::string::npos ? path : path.substr(slash + 1), text, 0644);
+  return replace_file(dir->get(), slash == std::string::npos ? path : path.substr(slash + 1), text,
+                      0644);
 }
 
 std::string hostname() {

@@ -59,6 +59,7 @@ void watch(Run& run);
 Outcome conclude(Run& run);
 
 // For a job that cannot start: notes why, and the exit code that tells it.
-bool never_started(Run& run, const char* kill_reason_name, const std::string& detail, int exit_code = 125);
+bool never_started(Run& run, const char* kill_reason_name, const std::string& detail,
+                   int exit_code = 125);
 
 }  // namespace gpuctl::job

@@ -39,14 +39,18 @@ const char* name_of(FenceDemand demand) {
 
 void set_environment(std::vector<std::string>& environment, const std::string& entry) {
   const std::string prefix = entry.substr(0, entry.find('=') + 1);
-  const auto same = [&](const std::string& each) { return each.compare(0, prefix.size(), prefix) == 0; };
-  environment.erase(std::remove_if(environment.begin(), environment.end(), same), environment.end());
+  const auto same = [&](const std::string& each) {
+    return each.compare(0, prefix.size(), prefix) == 0;
+  };
+  environment.erase(std::remove_if(environment.begin(), environment.end(), same),
+                    environment.end());
   environment.push_back(entry);
 }
 
 bool has_variable(const std::vector<std::string>& environment, const std::string& name) {
-  return std::any_of(environment.begin(), environment.end(),
-                     [&](const std::string& each) { return each.compare(0, name.size() + 1, name + "=") == 0; });
+  return std::any_of(environment.begin(), environment.end(), [&](const std::string& each) {
+    return each.compare(0, name.size() + 1, name + "=") == 0;
+  });
 }
 
 bool fill_identity(Run& run) {
@@ -59,11 +63,14 @@ bool fill_identity(Run& run) {
   report.batch = run.spec.batch;
   report.fence.demanded = name_of(run.spec.fence_demand);
   report.hostname = hostname();
-  if (report.nonce.empty()) return never_started(run, "KILLED", "the kernel gives no random numbers");
+  if (report.nonce.empty())
+    return never_started(run, "KILLED", "the kernel gives no random numbers");
 
   const Result<proc::Here> here = proc::read_here(run.fs);
-  const Result<proc::Identity> self = here ? proc::identify(run.fs, *here, ::getpid()) : fail(here.error());
-  if (!self) return never_started(run, "KILLED", "cannot tell who we are: " + self.error().message());
+  const Result<proc::Identity> self =
+      here ? proc::identify(run.fs, *here, ::getpid()) : fail(here.error());
+  if (!self)
+    return never_started(run, "KILLED", "cannot tell who we are: " + self.error().message());
   run.here = *here;
   report.boot_id = self->boot_id;
   if (Result<cgroup::Home> home = cgroup::read_home(run.fs)) report.cgroup = std::move(*home);
@@ -82,15 +89,19 @@ bool fill_identity(Run& run) {
 Result<JobDir> claim_name(Run& run) {
   Result<JobDir> claimed = run.state->claim(run.report.id, run.report.resubmission);
   if (claimed || claimed.error().code != ErrorCode::busy) return claimed;
-  Result<JobDir> earlier = run.state->open_job(run.report.id + "." + std::to_string(run.report.resubmission));
+  Result<JobDir> earlier =
+      run.state->open_job(run.report.id + "." + std::to_string(run.report.resubmission));
   if (!earlier) return earlier;
   if (!earlier->is_ours()) {
-    return fail(ErrorCode::busy, earlier->path, "a job of this id is running: choose another id or --resubmission");
+    return fail(ErrorCode::busy, earlier->path,
+                "a job of this id is running: choose another id or --resubmission");
   }
   if (!finish_job(run.fs, *earlier, 0).gone) {
-    return fail(ErrorCode::busy, earlier->path, "processes of an earlier job of this id cannot be ended");
+    return fail(ErrorCode::busy, earlier->path,
+                "processes of an earlier job of this id cannot be ended");
   }
-  if (Result<void> removed = run.state->remove(std::move(*earlier)); !removed) return fail(removed.error());
+  if (Result<void> removed = run.state->remove(std::move(*earlier)); !removed)
+    return fail(removed.error());
   return run.state->claim(run.report.id, run.report.resubmission);
 }
 
@@ -98,16 +109,19 @@ bool open_state(Run& run) {
   Result<StateDir> state = StateDir::open(run.spec.state_dir);
   if (!state) return never_started(run, "SANDBOX_CREATE", state.error().message());
   run.state = std::move(*state);
-  for (const std::string& words : finish_dead_jobs(run.fs, *run.state)) run.trace.line(LogLevel::info, words);
+  for (const std::string& words : finish_dead_jobs(run.fs, *run.state))
+    run.trace.line(LogLevel::info, words);
 
   Result<JobDir> claimed = claim_name(run);
   if (!claimed) return never_started(run, "SANDBOX_CREATE", claimed.error().message());
   run.directory = std::move(*claimed);
   const int dir_fd = run.directory->dir.get();
   if (Result<void> written = write(dir_fd, run.record); !written) {
-    return never_started(run, "SANDBOX_CREATE", "cannot record the job: " + written.error().message());
+    return never_started(run, "SANDBOX_CREATE",
+                         "cannot record the job: " + written.error().message());
   }
-  if (Result<Fd> trace = open_at(dir_fd, kTraceFile, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600)) {
+  if (Result<Fd> trace =
+          open_at(dir_fd, kTraceFile, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600)) {
     run.trace.keep_in(std::move(*trace));
   }
   if (Result<ControlServer> control = ControlServer::listen(dir_fd)) {
@@ -121,7 +135,8 @@ bool open_state(Run& run) {
 bool fence_is_enough(Run& run) {
   if (run.spec.fence_demand != FenceDemand::strict) return true;
   return never_started(run, "FENCE",
-                       "the site demands `strict`, a device fence that the kernel enforces, and this gpuctl has none");
+                       "the site demands `strict`, a device fence that the kernel enforces, and "
+                       "this gpuctl has none");
 }
 
 Result<void> record_workdir(Run& run, const Workdir& workdir) {
@@ -188,7 +203,8 @@ bool launch(Run& run) {
   if (run.spec.capture_output && run.workdir) {
     out = open_capture(run, "stdout");
     err = open_capture(run, "stderr");
-    if (!out || !err) return never_started(run, "SANDBOX_CREATE", (!out ? out : err).error().message());
+    if (!out || !err)
+      return never_started(run, "SANDBOX_CREATE", (!out ? out : err).error().message());
   }
   fence::SpawnRequest request;
   request.argv = run.spec.argv;
@@ -207,22 +223,26 @@ bool launch(Run& run) {
   run.report.fence.notes = run.child->notes;
   if (run.spec.ttl) run.ttl_deadline = monotonic_usec() + *run.spec.ttl;
   if (Result<void> recorded = record_payload(run); !recorded) {
-    return never_started(run, "SANDBOX_CREATE", "cannot record the payload: " + recorded.error().message());
+    return never_started(run, "SANDBOX_CREATE",
+                         "cannot record the payload: " + recorded.error().message());
   }
   return true;
 }
 
 void say_fence(Run& run) {
-  for (const std::string& note : run.report.fence.notes) run.trace.line(LogLevel::warning, "fence: " + note);
+  for (const std::string& note : run.report.fence.notes)
+    run.trace.line(LogLevel::warning, "fence: " + note);
   if (run.child->fence == fence::ProcessFence::session) {
     run.trace.line(LogLevel::warning,
-                   "the payload has a session of its own only: a `kill -9 -1` of it would reach this user's processes");
+                   "the payload has a session of its own only: a `kill -9 -1` of it would reach "
+                   "this user's processes");
   }
 }
 
 }  // namespace
 
-bool never_started(Run& run, const char* kill_reason_name, const std::string& detail, int exit_code) {
+bool never_started(Run& run, const char* kill_reason_name, const std::string& detail,
+                   int exit_code) {
   run.report.state = State::never_started;
   run.report.kill_reason = &kill_reason(kill_reason_name);
   run.report.kill_detail = detail;
@@ -234,7 +254,9 @@ bool never_started(Run& run, const char* kill_reason_name, const std::string& de
 
 bool start(Run& run) {
   run.trace.mark("accepted");
-  if (!fill_identity(run) || !fence_is_enough(run) || !open_state(run) || !make_sandbox(run) || !launch(run)) return false;
+  if (!fill_identity(run) || !fence_is_enough(run) || !open_state(run) || !make_sandbox(run) ||
+      !launch(run))
+    return false;
   say_fence(run);
   run.started_monotonic = monotonic_usec();
   run.report.started_at = realtime_usec();

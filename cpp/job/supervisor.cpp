@@ -27,9 +27,10 @@ constexpr int kExitNotFound = 127;
 sigset_t signals_to_handle() {
   sigset_t wanted;
   ::sigemptyset(&wanted);
-  for (const int number : {SIGCHLD, SIGPIPE, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2}) ::sigaddset(&wanted, number);
+  for (const int number : {SIGCHLD, SIGPIPE, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2})
+    ::sigaddset(&wanted, number);
   for (const int number : {SIGINT, SIGHUP}) {
-    struct sigaction now {};
+    struct sigaction now{};
     ::sigaction(number, nullptr, &now);
     if (now.sa_handler != SIG_IGN) ::sigaddset(&wanted, number);
   }
@@ -53,7 +54,8 @@ void end_unreleased(Run& run) {
 }
 
 int exit_code_of(const Report& report) {
-  if (report.kill_reason != nullptr && report.kill_reason->code == kill_reason("TTL").code) return kExitTtl;
+  if (report.kill_reason != nullptr && report.kill_reason->code == kill_reason("TTL").code)
+    return kExitTtl;
   if (!report.wait_status) return 128 + SIGKILL;
   if (WIFEXITED(*report.wait_status)) return WEXITSTATUS(*report.wait_status);
   return 128 + WTERMSIG(*report.wait_status);
@@ -80,7 +82,9 @@ void judge_end(Run& run) {
 }
 
 void report_kill(Run& run) {
-  const bool anything_done = run.signaller->count(SIGTERM) + run.signaller->count(SIGINT) + run.signaller->count(SIGKILL) > 0;
+  const bool anything_done =
+      run.signaller->count(SIGTERM) + run.signaller->count(SIGINT) + run.signaller->count(SIGKILL) >
+      0;
   if (!anything_done && run.ending.reason() == nullptr && run.all_reaped) return;
   kill::Report kill;
   const bool isolated = run.child->fence == fence::ProcessFence::pid_namespace;
@@ -89,7 +93,8 @@ void report_kill(Run& run) {
   kill.signalled = std::max(run.signaller->count(SIGTERM), run.signaller->count(SIGINT));
   kill.killed = run.signaller->count(SIGKILL);
   kill.refused = run.signaller->refused();
-  if (!run.all_reaped) kill.survivors = kill::describe_survivors(run.fs, proc::descendants(run.fs, ::getpid()));
+  if (!run.all_reaped)
+    kill.survivors = kill::describe_survivors(run.fs, proc::descendants(run.fs, ::getpid()));
   kill.rounds = run.ending.rounds();
   kill.elapsed_usec = monotonic_usec() - run.ending.began_at();
   run.report.kill = std::move(kill);
@@ -107,7 +112,8 @@ std::vector<std::string> patterns_to_keep(const Spec& spec) {
 // Absolute: whoever reads the report need not be where we were started.
 std::string beside_caller(const std::string& name) {
   std::array<char, PATH_MAX> here{};
-  return ::getcwd(here.data(), here.size()) == nullptr ? name : std::string(here.data()) + "/" + name;
+  return ::getcwd(here.data(), here.size()) == nullptr ? name
+                                                       : std::string(here.data()) + "/" + name;
 }
 
 void keep_output(Run& run) {
@@ -116,18 +122,21 @@ void keep_output(Run& run) {
   const std::string target = run.spec.output_dir.value_or(beside_caller("gpuctl-" + run.report.id));
   run.report.output_dir = target;
   run.report.kept = keep_outputs(*run.workdir, patterns, target, run.report.problems);
-  run.trace.line(LogLevel::trace, "kept " + std::to_string(run.report.kept.size()) + " files in " + target);
+  run.trace.line(LogLevel::trace,
+                 "kept " + std::to_string(run.report.kept.size()) + " files in " + target);
 }
 
 void clean_workdir(Run& run) {
   if (!run.workdir) return;
-  const Result<void> removed = remove_workdir(run.workdir->parent, run.workdir->name, run.workdir->made_as, run.workdir->id);
+  const Result<void> removed =
+      remove_workdir(run.workdir->parent, run.workdir->name, run.workdir->made_as, run.workdir->id);
   if (removed) {
     run.report.cleaned.push_back(run.workdir->path());
     return;
   }
   run.report.left.push_back(run.workdir->path() + ": " + removed.error().message());
-  run.trace.line(LogLevel::warning, "the work directory could not be removed: " + removed.error().message());
+  run.trace.line(LogLevel::warning,
+                 "the work directory could not be removed: " + removed.error().message());
 }
 
 void say_end(Run& run) {
@@ -140,31 +149,37 @@ void say_end(Run& run) {
   } else if (report.wait_status) {
     words += ": signal " + std::to_string(WTERMSIG(*report.wait_status));
   }
-  if (report.kill_reason != nullptr) words += std::string(" (") + report.kill_reason->name + ": " + report.kill_detail + ")";
+  if (report.kill_reason != nullptr)
+    words += std::string(" (") + report.kill_reason->name + ": " + report.kill_detail + ")";
   words += ", wall time " + format_duration(report.wall_usec);
   run.trace.line(LogLevel::trace, words);
   if (report.state == State::survivors) {
-    run.trace.line(LogLevel::error, std::to_string(report.kill->survivors.size()) + " processes could not be ended");
+    run.trace.line(LogLevel::error,
+                   std::to_string(report.kill->survivors.size()) + " processes could not be ended");
   }
 }
 
 void answer_clients(Run& run, const Json& report) {
   if (!run.control) return;
   // Kill requests that came in the last moments are answered too.
-  for (const ControlRequest& request : run.control->receive()) run.waiting_clients.push_back(request.client);
-  const Json reply = {{"kill", report["kill"]}, {"state", report["state"]}, {"exit", report["exit"]}};
+  for (const ControlRequest& request : run.control->receive())
+    run.waiting_clients.push_back(request.client);
+  const Json reply = {
+      {"kill", report["kill"]}, {"state", report["state"]}, {"exit", report["exit"]}};
   for (const int client : run.waiting_clients) run.control->answer(client, reply);
 }
 
 // First into the job's directory: from then on whoever finds the job delivers this report and makes none of its own.
 // The directory outlives the job only while the report was not delivered, or while something of the job lives.
 void deliver(Run& run, const Json& json, const std::string& text) {
-  const bool recorded = !run.directory || replace_file(run.directory->dir.get(), kReportFile, text).has_value();
+  const bool recorded =
+      !run.directory || replace_file(run.directory->dir.get(), kReportFile, text).has_value();
   bool delivered = true;
   if (!run.spec.report_path.empty()) {
     const Result<void> written = write_report_file(run.spec.report_path, text);
     delivered = written.has_value();
-    if (!written) run.trace.line(LogLevel::error, "the report was not written: " + written.error().message());
+    if (!written)
+      run.trace.line(LogLevel::error, "the report was not written: " + written.error().message());
   }
   run.trace.event("end", {{"report", json}});
   if (!run.directory) return;
@@ -198,7 +213,8 @@ Outcome conclude(Run& run) {
 
 Outcome supervise(Spec spec, LogSink* sink) {
   if (has_children()) {
-    if (const std::optional<int> relayed = relay_to_fresh_process(spec.die_with_parent)) return Outcome{*relayed, ""};
+    if (const std::optional<int> relayed = relay_to_fresh_process(spec.die_with_parent))
+      return Outcome{*relayed, ""};
   }
   Result<HostFs> fs = HostFs::open("/");
   if (!fs) {

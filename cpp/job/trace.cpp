@@ -18,7 +18,8 @@ Fd without_blocking(Fd events) {
 
 }  // namespace
 
-Trace::Trace(LogSink* sink, Fd events) : sink_(sink), events_(without_blocking(std::move(events))) {}
+Trace::Trace(LogSink* sink, Fd events)
+    : sink_(sink), events_(without_blocking(std::move(events))) {}
 
 void Trace::line(LogLevel level, std::string_view text) {
   const Usec now = realtime_usec();
@@ -26,7 +27,8 @@ void Trace::line(LogLevel level, std::string_view text) {
   if (lines_.size() >= kMaxLines) lines_.erase(lines_.begin() + kMaxLines / 2);
   lines_.push_back({now, level, std::string(text)});
   if (file_) {
-    const std::string written = format_trace_stamp(now) + " [" + name_of(level) + "]: " + std::string(text) + "\n";
+    const std::string written =
+        format_trace_stamp(now) + " [" + name_of(level) + "]: " + std::string(text) + "\n";
     if (!write_all(file_.get(), written, "trace")) file_.reset();
   }
   event("trace", {{"level", name_of(level)}, {"text", text}});

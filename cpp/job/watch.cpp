@@ -17,7 +17,8 @@ namespace gpuctl::job {
 namespace {
 
 constexpr Usec kSampleEvery = 10 * kUsecPerSec;
-constexpr Usec kLeftoverGrace = 5 * kUsecPerSec;  // for what the payload leaves running when it ends
+constexpr Usec kLeftoverGrace =
+    5 * kUsecPerSec;  // for what the payload leaves running when it ends
 
 class Watch {
  public:
@@ -68,14 +69,16 @@ class Watch {
     if (run_.exec_errno) return;
     run_.report.state = State::done;
     run_.trace.mark("started");
-    run_.trace.line(LogLevel::trace, "payload started, pid " + std::to_string(run_.child->payload) + " (" +
-                                         fence::name_of(run_.child->fence) + ")");
-    run_.trace.event("start", {{"pid", run_.child->payload}, {"fence", fence::name_of(run_.child->fence)}});
+    run_.trace.line(LogLevel::trace, "payload started, pid " + std::to_string(run_.child->payload) +
+                                         " (" + fence::name_of(run_.child->fence) + ")");
+    run_.trace.event("start",
+                     {{"pid", run_.child->payload}, {"fence", fence::name_of(run_.child->fence)}});
   }
 
   void read_channel() {
     if (payload_ended_ || !has_init()) return;
-    if (const std::optional<int> status = fence::payload_status(*run_.child)) payload_ended(*status);
+    if (const std::optional<int> status = fence::payload_status(*run_.child))
+      payload_ended(*status);
   }
 
   void payload_ended(int status) {
@@ -110,7 +113,8 @@ class Watch {
     if (number == SIGINT && run_.ending.has_begun()) return run_.ending.hurry(monotonic_usec());
     const std::string name = number == SIGINT ? "SIGINT" : "SIG" + std::string(sigabbrev(number));
     const Usec grace = std::min(run_.spec.forced_kill_timeout, run_.spec.outer_grace);
-    begin_ending("KILLED", name + " from " + (sender > 0 ? "pid " + std::to_string(sender) : "the terminal"),
+    begin_ending("KILLED",
+                 name + " from " + (sender > 0 ? "pid " + std::to_string(sender) : "the terminal"),
                  number == SIGINT ? SIGINT : SIGTERM, grace);
   }
 
@@ -126,8 +130,11 @@ class Watch {
         continue;
       }
       run_.waiting_clients.push_back(request.client);
-      const Usec grace = std::min(request.grace.value_or(run_.spec.forced_kill_timeout), 600 * kUsecPerSec);
-      begin_ending("KILLED", "asked for by " + (request.by.empty() ? "the job's owner" : request.by), SIGTERM, grace);
+      const Usec grace =
+          std::min(request.grace.value_or(run_.spec.forced_kill_timeout), 600 * kUsecPerSec);
+      begin_ending("KILLED",
+                   "asked for by " + (request.by.empty() ? "the job's owner" : request.by), SIGTERM,
+                   grace);
     }
   }
 
@@ -166,7 +173,9 @@ class Watch {
 
   void account(const rusage& usage) {
     Usage& total = run_.report.usage;
-    const auto usec = [](const timeval& time) { return static_cast<Usec>(time.tv_sec) * kUsecPerSec + time.tv_usec; };
+    const auto usec = [](const timeval& time) {
+      return static_cast<Usec>(time.tv_sec) * kUsecPerSec + time.tv_usec;
+    };
     total.cpu_user_usec = total.cpu_user_usec.value_or(0) + usec(usage.ru_utime);
     total.cpu_system_usec = total.cpu_system_usec.value_or(0) + usec(usage.ru_stime);
     note_peak(static_cast<std::uint64_t>(usage.ru_maxrss) * 1024, "largest_process");
@@ -183,8 +192,8 @@ class Watch {
 
   void check_ttl(Usec now) {
     if (!run_.ttl_deadline || now < *run_.ttl_deadline || run_.ending.has_begun()) return;
-    begin_ending("TTL", "its time to live of " + format_duration(*run_.spec.ttl) + " is over", SIGTERM,
-                 run_.spec.forced_kill_timeout);
+    begin_ending("TTL", "its time to live of " + format_duration(*run_.spec.ttl) + " is over",
+                 SIGTERM, run_.spec.forced_kill_timeout);
   }
 
   void begin_ending(const char* reason, const std::string& detail, int signal, Usec grace) {
@@ -193,7 +202,8 @@ class Watch {
     run_.ending.begin(&kill_reason(reason), detail, signal, grace, now);
     if (!first) return;
     run_.trace.mark("asked to end");
-    run_.trace.line(LogLevel::trace, std::string("ending the payload: ") + reason + ", " + detail + "; KILL in " +
+    run_.trace.line(LogLevel::trace, std::string("ending the payload: ") + reason + ", " + detail +
+                                         "; KILL in " +
                                          format_duration(run_.ending.deadline() - now));
     run_.trace.event("verdict", {{"kill_reason", reason}, {"detail", detail}});
     const KillRecord record{reason, detail, run_.ending.deadline()};
@@ -219,7 +229,8 @@ class Watch {
 
   void say_forced() {
     run_.trace.mark("KILL");
-    run_.trace.line(LogLevel::warning, "still " + std::to_string(members(false).size()) + " processes: KILL");
+    run_.trace.line(LogLevel::warning,
+                    "still " + std::to_string(members(false).size()) + " processes: KILL");
   }
 
   // The payload's processes, parents first. Init ends by KILL only, and takes all others along.

@@ -20,13 +20,15 @@ bool matches_any(const std::string& path, const std::vector<std::string>& patter
 }
 
 Result<Fd> open_output_dir(const std::string& path) {
-  if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return fail_errno(errno, path, "cannot make the directory");
+  if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST)
+    return fail_errno(errno, path, "cannot make the directory");
   return open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
 }
 
 }  // namespace
 
-Workdir plan_workdir(const std::string& parent, const std::string& job_id, const std::string& nonce) {
+Workdir plan_workdir(const std::string& parent, const std::string& job_id,
+                     const std::string& nonce) {
   const std::string name = "alien-job-" + job_id;
   return Workdir{parent, name, "." + name + "." + nonce, {}, Fd()};
 }
@@ -60,23 +62,28 @@ Result<void> bring_inputs(const Workdir& workdir, const std::vector<std::string>
     const std::string name = slash == std::string::npos ? input : input.substr(slash + 1);
     const Result<Fd> from = open_at(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY);
     if (!from) return fail(from.error());
-    if (Result<void> copied = copy_file(from->get(), name, workdir.fd.get(), name); !copied) return copied;
+    if (Result<void> copied = copy_file(from->get(), name, workdir.fd.get(), name); !copied)
+      return copied;
   }
   return {};
 }
 
-std::vector<std::string> keep_outputs(const Workdir& workdir, const std::vector<std::string>& patterns,
-                                      const std::string& output_dir, std::vector<std::string>& problems) {
+std::vector<std::string> keep_outputs(const Workdir& workdir,
+                                      const std::vector<std::string>& patterns,
+                                      const std::string& output_dir,
+                                      std::vector<std::string>& problems) {
   std::vector<std::string> kept;
   const Result<std::vector<std::string>> files = list_files(workdir.fd.get(), kMaxFiles);
   const Result<Fd> target = open_output_dir(output_dir);
   if (!files || !target) {
-    problems.push_back("no output was kept: " + (!files ? files.error() : target.error()).message());
+    problems.push_back("no output was kept: " +
+                       (!files ? files.error() : target.error()).message());
     return kept;
   }
   for (const std::string& file : *files) {
     if (!matches_any(file, patterns)) continue;
-    if (const Result<void> copied = copy_file(workdir.fd.get(), file, target->get(), file); copied) {
+    if (const Result<void> copied = copy_file(workdir.fd.get(), file, target->get(), file);
+        copied) {
       kept.push_back(file);
     } else {
       problems.push_back("output `" + file + "` was not kept: " + copied.error().message());
@@ -85,8 +92,8 @@ std::vector<std::string> keep_outputs(const Workdir& workdir, const std::vector<
   return kept;
 }
 
-Result<void> remove_workdir(const std::string& parent, const std::string& name, const std::string& made_as,
-                            const FileId& id) {
+Result<void> remove_workdir(const std::string& parent, const std::string& name,
+                            const std::string& made_as, const FileId& id) {
   const Result<Fd> parent_fd = open_at(AT_FDCWD, parent, O_RDONLY | O_DIRECTORY);
   if (!parent_fd) return fail(parent_fd.error());
   if (id == FileId{}) {

@@ -22,13 +22,16 @@ bool has_ended(int pidfd) {
 // Without pidfds (before 5.3) the number itself is signalled: it was checked microseconds ago, and a pid space needs
 // seconds to come round.
 int send_signal(const Result<Fd>& pidfd, pid_t pid, int signal) {
-  if (pidfd) return static_cast<int>(::syscall(syscall_numbers::kPidfdSendSignal, pidfd->get(), signal, nullptr, 0));
+  if (pidfd)
+    return static_cast<int>(
+        ::syscall(syscall_numbers::kPidfdSendSignal, pidfd->get(), signal, nullptr, 0));
   return ::kill(pid, signal);
 }
 
 }  // namespace
 
-Signaller::Signaller(const HostFs& fs, std::uint64_t job_start_ticks) : fs_(fs), job_start_ticks_(job_start_ticks) {}
+Signaller::Signaller(const HostFs& fs, std::uint64_t job_start_ticks)
+    : fs_(fs), job_start_ticks_(job_start_ticks) {}
 
 // Ourselves and our ancestors; read when the first signal goes out, most jobs end without one.
 bool Signaller::is_protected(pid_t target) {

@@ -30,7 +30,8 @@ std::vector<Survivor> describe_survivors(const HostFs& fs, const std::vector<pro
   std::vector<Survivor> survivors;
   for (const proc::Stat& member : members) {
     if (member.is_dead()) continue;
-    const std::string wchan = std::string(host_paths::kProc) + "/" + std::to_string(member.pid) + "/wchan";
+    const std::string wchan =
+        std::string(host_paths::kProc) + "/" + std::to_string(member.pid) + "/wchan";
     survivors.push_back({member.pid, member.name, member.state, fs.read_file(wchan).value_or("")});
   }
   return survivors;

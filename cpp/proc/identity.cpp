@@ -24,9 +24,11 @@ std::string process_path(pid_t pid, const std::string& name) {
 
 // Before Linux 6.9 every pidfd had the same anonymous inode, which identifies nothing.
 std::optional<std::uint64_t> unique_inode(int pidfd) {
-  struct statfs file_system {};
-  struct stat status {};
-  if (::fstatfs(pidfd, &file_system) != 0 || static_cast<std::uint64_t>(file_system.f_type) != kPidfsMagic) return {};
+  struct statfs file_system{};
+  struct stat status{};
+  if (::fstatfs(pidfd, &file_system) != 0 ||
+      static_cast<std::uint64_t>(file_system.f_type) != kPidfsMagic)
+    return {};
   if (::fstat(pidfd, &status) != 0) return {};
   return status.st_ino;
 }
@@ -38,8 +40,9 @@ Result<void> require_own_proc(const HostFs& fs) {
   const Result<std::optional<std::string>> self = proc->link_target("self");
   if (!self) return fail(self.error());
   if (*self && **self == std::to_string(::getpid())) return {};
-  return fail(ErrorCode::unavailable, proc->path(),
-              "it does not show this pid namespace: mount one that does (`mount -t proc proc /proc`)");
+  return fail(
+      ErrorCode::unavailable, proc->path(),
+      "it does not show this pid namespace: mount one that does (`mount -t proc proc /proc`)");
 }
 
 }  // namespace
@@ -51,11 +54,14 @@ Result<std::uint64_t> read_namespace(const HostFs& fs, pid_t pid, const char* ki
   if (!directory) return fail(directory.error());
   const Result<std::optional<std::string>> target = directory->link_target(kind);
   if (!target) return fail(target.error());
-  if (!*target) return fail(ErrorCode::unsupported, directory->path(), std::string("no `") + kind + "` namespace");
+  if (!*target)
+    return fail(ErrorCode::unsupported, directory->path(),
+                std::string("no `") + kind + "` namespace");
   const std::string_view text = **target;  // "pid:[4026531836]"
   const std::size_t open = text.find('[');
   if (open == std::string_view::npos || text.back() != ']') {
-    return fail(ErrorCode::malformed, directory->path(), "not a namespace: `" + printable(text) + "`");
+    return fail(ErrorCode::malformed, directory->path(),
+                "not a namespace: `" + printable(text) + "`");
   }
   return parse_unsigned(text.substr(open + 1, text.size() - open - 2), "namespace");
 }
@@ -120,7 +126,8 @@ Result<Identity> load_identity(const Record& record, const std::string& prefix) 
   if (!pid) return fail(pid.error());
   const Result<std::uint64_t> start_ticks = record.get_unsigned(prefix + ".start_ticks");
   if (!start_ticks) return fail(start_ticks.error());
-  if (*pid == 0 || *pid > 0x7fffffff) return fail(ErrorCode::malformed, prefix + ".pid", "not a pid");
+  if (*pid == 0 || *pid > 0x7fffffff)
+    return fail(ErrorCode::malformed, prefix + ".pid", "not a pid");
 
   Identity identity{*boot_id, *pid_namespace, static_cast<pid_t>(*pid), *start_ticks, std::nullopt};
   if (record.find(prefix + ".pidfs_inode")) {

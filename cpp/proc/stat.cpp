@@ -41,7 +41,8 @@ class Fields {
 };
 
 Failure malformed(std::string_view text) {
-  return fail(ErrorCode::malformed, "", "not a process's stat: `" + printable(text.substr(0, 80)) + "`");
+  return fail(ErrorCode::malformed, "",
+              "not a process's stat: `" + printable(text.substr(0, 80)) + "`");
 }
 
 }  // namespace
@@ -49,7 +50,8 @@ Failure malformed(std::string_view text) {
 Result<Stat> parse_stat(std::string_view text) {
   const std::size_t open = text.find(" (");
   const std::size_t close = text.rfind(") ");
-  if (open == std::string_view::npos || close == std::string_view::npos || close < open + 2) return malformed(text);
+  if (open == std::string_view::npos || close == std::string_view::npos || close < open + 2)
+    return malformed(text);
   const Result<std::uint64_t> pid = parse_unsigned(text.substr(0, open), "pid", 10, 0x7fffffff);
   if (!pid) return malformed(text);
 

@@ -12,7 +12,9 @@
 namespace gpuctl::proc {
 namespace {
 
-std::string process_path(pid_t pid) { return std::string(host_paths::kProc) + "/" + std::to_string(pid); }
+std::string process_path(pid_t pid) {
+  return std::string(host_paths::kProc) + "/" + std::to_string(pid);
+}
 
 std::optional<pid_t> as_pid(std::string_view text) {
   const Result<std::uint64_t> pid = parse_unsigned(text, "pid", 10, 0x7fffffff);
@@ -22,7 +24,8 @@ std::optional<pid_t> as_pid(std::string_view text) {
 
 bool children_files_exist(const HostFs& fs) {
   const std::string self = std::to_string(::getpid());
-  const Result<std::optional<Dir>> task = fs.open_dir_if_present(process_path(::getpid()) + "/task/" + self);
+  const Result<std::optional<Dir>> task =
+      fs.open_dir_if_present(process_path(::getpid()) + "/task/" + self);
   return task && *task && (*task)->exists("children");
 }
 
@@ -82,13 +85,14 @@ std::vector<Stat> descendants_by_scan(const HostFs& fs, pid_t root) {
 
 bool belongs_to(const HostFs& fs, pid_t pid, uid_t uid) {
   const Result<Dir> directory = fs.open_dir(process_path(pid));
-  struct stat status {};
+  struct stat status{};
   return directory && ::fstat(directory->fd(), &status) == 0 && status.st_uid == uid;
 }
 
 // /proc/PID/environ separates entries by NUL.
 bool environment_has(const HostFs& fs, pid_t pid, const std::string& entry) {
-  const Result<std::string> environment = fs.read_file(process_path(pid) + "/environ", std::size_t{8} << 20);
+  const Result<std::string> environment =
+      fs.read_file(process_path(pid) + "/environ", std::size_t{8} << 20);
   if (!environment) return false;
   for (const std::string_view each : split(*environment, '\0')) {
     if (each == entry) return true;
@@ -99,7 +103,8 @@ bool environment_has(const HostFs& fs, pid_t pid, const std::string& entry) {
 }  // namespace
 
 std::vector<Stat> descendants(const HostFs& fs, pid_t root) {
-  return children_files_exist(fs) ? descendants_by_children(fs, root) : descendants_by_scan(fs, root);
+  return children_files_exist(fs) ? descendants_by_children(fs, root)
+                                  : descendants_by_scan(fs, root);
 }
 
 Result<std::vector<pid_t>> all_pids(const HostFs& fs) {
@@ -117,7 +122,8 @@ Result<std::vector<pid_t>> all_pids(const HostFs& fs) {
 std::vector<Stat> marked(const HostFs& fs, const std::string& entry, std::uint64_t since_ticks) {
   std::vector<Stat> found;
   for (const pid_t pid : all_pids(fs).value_or(std::vector<pid_t>())) {
-    if (!belongs_to(fs, pid, ::geteuid())) continue;  // cheap, and most processes of a node end here
+    if (!belongs_to(fs, pid, ::geteuid()))
+      continue;  // cheap, and most processes of a node end here
     Result<Stat> stat = read_stat(fs, pid);
     if (!stat || stat->start_ticks < since_ticks || !environment_has(fs, pid, entry)) continue;
     found.push_back(std::move(*stat));

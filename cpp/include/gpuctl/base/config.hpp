@@ -25,13 +25,13 @@ enum class ConfigKind { text, path, duration, choice, boolean };
 enum class ConfigOrder { fixed, smaller_is_stronger, later_choice_is_stronger, true_is_stronger };
 
 struct ConfigKey {
-  const char* key;            // as in the file: "forced_kill_timeout"
-  const char* variable;       // "GPUCTL_FORCED_KILL_TIMEOUT"
-  const char* flag;           // "forced-kill-timeout"
+  const char* key;       // as in the file: "forced_kill_timeout"
+  const char* variable;  // "GPUCTL_FORCED_KILL_TIMEOUT"
+  const char* flag;      // "forced-kill-timeout"
   ConfigKind kind;
   ConfigOrder order;
-  const char* default_text;   // nullptr: no value
-  const char* choices;        // "advisory|best|strict", weakest first; nullptr for other kinds
+  const char* default_text;  // nullptr: no value
+  const char* choices;       // "advisory|best|strict", weakest first; nullptr for other kinds
   const char* help;
 };
 
@@ -39,15 +39,15 @@ const std::vector<ConfigKey>& config_keys();
 
 struct ConfigValue {
   std::optional<std::string> text;  // nullopt: not set
-  std::string origin;               // "default", a file's path, "environment GPUCTL_ROOT", "flag --root"
+  std::string origin;  // "default", a file's path, "environment GPUCTL_ROOT", "flag --root"
   std::optional<std::string> enforced_by;
 };
 
 struct ConfigSources {
-  std::string system_file;                          // may be absent
-  std::optional<std::string> user_file;             // GPUCTL_CONFIG: must be there when it is named
-  std::map<std::string, std::string> environment;   // GPUCTL_* only
-  std::map<std::string, std::string> flags;         // by flag name without dashes
+  std::string system_file;                         // may be absent
+  std::optional<std::string> user_file;            // GPUCTL_CONFIG: must be there when it is named
+  std::map<std::string, std::string> environment;  // GPUCTL_* only
+  std::map<std::string, std::string> flags;        // by flag name without dashes
 };
 
 class Config {

@@ -64,7 +64,8 @@ Fd open_again_without_blocking(int fd);
 
 // All of `data`, as long as the reader goes on taking it: ErrorCode::timeout when it took nothing for `patience_ms`.
 // For pipes and sockets whose reader may have stopped reading; best with a descriptor that does not block.
-Result<void> write_patiently(int fd, std::string_view data, int patience_ms, const std::string& path);
+Result<void> write_patiently(int fd, std::string_view data, int patience_ms,
+                             const std::string& path);
 
 // Calls `operation` again while it fails with EINTR.
 template <typename Operation>

@@ -76,7 +76,8 @@ class HostFs {
   // open_dir, with nullopt where nothing is at `path` (no such bus, no such driver).
   Result<std::optional<Dir>> open_dir_if_present(const std::string& path) const;
 
-  Result<std::string> read_file(const std::string& path, std::size_t max_bytes = kMaxKernelFileBytes) const;
+  Result<std::string> read_file(const std::string& path,
+                                std::size_t max_bytes = kMaxKernelFileBytes) const;
   Result<std::optional<std::string>> read_file_if_present(const std::string& path) const;
 
   // Opens `path` inside the root with `flags` (O_CLOEXEC is added).

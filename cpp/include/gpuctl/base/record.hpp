@@ -35,7 +35,8 @@ class Record {
   // Replaces the value of `key`; keys are [a-z0-9_.]+ and keep the order of their first setting.
   void set(const std::string& key, std::string_view value);
   void set(const std::string& key, std::uint64_t value) { set(key, std::to_string(value)); }
-  void set_list(const std::string& key, const std::vector<std::string>& values);  // key.0, key.1, ...
+  void set_list(const std::string& key,
+                const std::vector<std::string>& values);  // key.0, key.1, ...
 
   std::optional<std::string> find(const std::string& key) const;
   std::vector<std::string> find_list(const std::string& key) const;
@@ -45,8 +46,8 @@ class Record {
   Result<std::uint64_t> get_unsigned(const std::string& key) const;
 
   std::string to_text() const;
-  static Result<Record> from_text(std::string_view text, const std::string& kind, unsigned max_version,
-                                  const std::string& path);
+  static Result<Record> from_text(std::string_view text, const std::string& kind,
+                                  unsigned max_version, const std::string& path);
 
  private:
   std::string kind_;
@@ -58,9 +59,11 @@ class Record {
 Result<void> write_record(int dir_fd, const std::string& name, const Record& record);
 
 // ErrorCode::not_found when there is no file; malformed or unsupported as above.
-Result<Record> read_record(int dir_fd, const std::string& name, const std::string& kind, unsigned max_version);
+Result<Record> read_record(int dir_fd, const std::string& name, const std::string& kind,
+                           unsigned max_version);
 
 // Replaces `name` in `dir_fd` by `text` the same way: for files that others read while we write (report.json).
-Result<void> replace_file(int dir_fd, const std::string& name, std::string_view text, unsigned mode = 0600);
+Result<void> replace_file(int dir_fd, const std::string& name, std::string_view text,
+                          unsigned mode = 0600);
 
 }  // namespace gpuctl

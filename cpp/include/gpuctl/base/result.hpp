@@ -19,7 +19,7 @@ namespace gpuctl {
 
 // What a caller can do about it decides the code, not where it came from.
 enum class ErrorCode {
-  not_found,    // the thing is not there (ENOENT); absence that is normal is an empty optional instead
+  not_found,  // the thing is not there (ENOENT); absence that is normal is an empty optional instead
   permission,   // it is there and we may not (EACCES, EPERM)
   malformed,    // it was read and is not what its format promises
   unsupported,  // this kernel, file system or gpuctl version does not have it
@@ -65,7 +65,7 @@ class [[nodiscard]] Result {
   using value_type = T;
   using error_type = Error;
 
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}              // NOLINT: implicit
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit
   Result(Failure failure) : state_(std::in_place_index<1>, std::move(failure.error)) {}  // NOLINT
 
   bool has_value() const { return state_.index() == 0; }

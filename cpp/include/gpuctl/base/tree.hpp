@@ -17,7 +17,9 @@ namespace gpuctl {
 struct FileId {
   std::uint64_t device = 0;
   std::uint64_t inode = 0;
-  bool operator==(const FileId& other) const { return device == other.device && inode == other.inode; }
+  bool operator==(const FileId& other) const {
+    return device == other.device && inode == other.inode;
+  }
 };
 
 Result<FileId> file_id(int fd, const std::string& path);

@@ -9,7 +9,8 @@ namespace gpuctl::cgroup {
 
 struct Home {
   std::string version;  // "v2": unified, "hybrid": v2 beside v1 controllers, "v1": no v2 hierarchy
-  std::string path;     // in the v2 hierarchy ("/user.slice/…"); with v1 the path of the memory controller
+  std::string
+      path;  // in the v2 hierarchy ("/user.slice/…"); with v1 the path of the memory controller
 };
 
 // Lines come in any order and paths may hold ':', so only the first two are separators.

@@ -42,7 +42,7 @@ struct SpawnRequest {
   int directory_fd = -1;                 // the payload's working directory; -1: ours
   int stdout_fd = -1;                    // -1: ours, untouched
   int stderr_fd = -1;
-  sigset_t signal_mask{};                // of the payload
+  sigset_t signal_mask{};  // of the payload
   ProcessFence strongest = ProcessFence::pid_namespace;
 };
 

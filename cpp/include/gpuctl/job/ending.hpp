@@ -16,7 +16,8 @@
 
 namespace gpuctl::job {
 
-inline constexpr Usec kForcedLimit = 60 * kUsecPerSec;  // after that what lives is named as a survivor
+inline constexpr Usec kForcedLimit =
+    60 * kUsecPerSec;  // after that what lives is named as a survivor
 
 class Ending {
  public:

@@ -35,14 +35,16 @@ struct Usage {
   std::optional<Usec> cpu_user_usec;
   std::optional<Usec> cpu_system_usec;
   std::optional<std::uint64_t> memory_peak_bytes;
-  std::string memory_source;  // "largest_process", or "process_tree" when a sample of all together was larger
+  std::string
+      memory_source;  // "largest_process", or "process_tree" when a sample of all together was larger
 };
 
 struct FenceReport {
-  std::string demanded;             // strict, best, advisory
+  std::string demanded;                // strict, best, advisory
   std::optional<std::string> process;  // pid_namespace, session
-  std::string device = "advisory";  // what keeps the job off other GPUs; "advisory": environment masks only
-  std::vector<std::string> notes;   // why it is not stronger
+  std::string device =
+      "advisory";  // what keeps the job off other GPUs; "advisory": environment masks only
+  std::vector<std::string> notes;  // why it is not stronger
 };
 
 // What gives this job its name in the batch system that gpuctl runs in.
@@ -62,8 +64,8 @@ struct Report {
   State state = State::never_started;
   std::optional<Usec> started_at;
   Usec ended_at = 0;
-  std::optional<int> wait_status;  // of the payload, as waitpid(2) has it
-  int exit_code = 125;             // of gpuctl itself
+  std::optional<int> wait_status;           // of the payload, as waitpid(2) has it
+  int exit_code = 125;                      // of gpuctl itself
   const KillReason* kill_reason = nullptr;  // nullptr: it ended by itself
   std::string kill_detail;
   Usec wall_usec = 0;

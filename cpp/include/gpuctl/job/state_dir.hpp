@@ -62,7 +62,8 @@ class StateDir {
   void sweep() const;
 
  private:
-  StateDir(std::string path, uid_t owner, Fd jobs) : path_(std::move(path)), owner_(owner), jobs_(std::move(jobs)) {}
+  StateDir(std::string path, uid_t owner, Fd jobs)
+      : path_(std::move(path)), owner_(owner), jobs_(std::move(jobs)) {}
 
   std::string path_of(const std::string& name) const;
 

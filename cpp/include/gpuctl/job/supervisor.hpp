@@ -37,9 +37,9 @@ struct Spec {
   std::optional<std::string> state_dir;
   std::optional<std::string> workdir_parent;  // nullopt: the payload runs where we are
   std::vector<std::string> inputs;            // files brought into the work directory
-  bool capture_output = false;                // stdout and stderr become files of the work directory
-  std::vector<std::string> keep;              // patterns of files that go to output_dir
-  std::optional<std::string> output_dir;      // default ./gpuctl-ID, when there is something to keep
+  bool capture_output = false;            // stdout and stderr become files of the work directory
+  std::vector<std::string> keep;          // patterns of files that go to output_dir
+  std::optional<std::string> output_dir;  // default ./gpuctl-ID, when there is something to keep
 
   std::optional<Usec> ttl;
   Usec forced_kill_timeout = 60 * kUsecPerSec;

@@ -44,7 +44,8 @@ class Signaller {
   const std::vector<Refusal>& refused() const { return refused_; }
 
  private:
-  using Key = std::pair<pid_t, std::uint64_t>;  // pid, start time: enough among processes that we saw
+  using Key =
+      std::pair<pid_t, std::uint64_t>;  // pid, start time: enough among processes that we saw
 
   bool is_protected(pid_t target);
   Sent refuse(const proc::Stat& target, const std::string& reason);

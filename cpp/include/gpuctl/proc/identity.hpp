@@ -33,7 +33,8 @@ Result<std::string> read_boot_id(const HostFs& fs);
 // The inode of a process's namespace: kind is "pid", "user", "net", ...
 Result<std::uint64_t> read_namespace(const HostFs& fs, pid_t pid, const char* kind);
 
-inline constexpr std::uint64_t kInitialPidNamespace = 0xeffffffc;  // PROC_PID_INIT_INO: whoever is in it sees all
+inline constexpr std::uint64_t kInitialPidNamespace =
+    0xeffffffc;  // PROC_PID_INIT_INO: whoever is in it sees all
 
 // Where a pid has its meaning: read once, it is the same for all that we look at.
 struct Here {
