@@ -103,8 +103,8 @@ void report_kill(Run& run) {
 std::vector<std::string> patterns_to_keep(const Spec& spec) {
   std::vector<std::string> patterns = spec.keep;
   if (spec.capture_output) {
-    patterns.push_back("stdout");
-    patterns.push_back("stderr");
+    patterns.emplace_back("stdout");
+    patterns.emplace_back("stderr");
   }
   return patterns;
 }
