@@ -145,8 +145,8 @@ void add_nvidia_proc(Candidate& candidate, const NvidiaProcGpu& found) {
   add_source(gpu, "nvidia_proc");
   gpu.uuid = found.uuid;
   if (found.model && !is_generic(*found.model)) candidate.driver_names.push_back(*found.model);
-  if (found.minor) gpu.device_nodes = {"/dev/nvidia" + std::to_string(*found.minor)};
-  gpu.shared_nodes = {"/dev/nvidia-uvm", "/dev/nvidiactl"};
+  if (found.minor) gpu.device_nodes = {host_paths::kNvidiaNode + std::to_string(*found.minor)};
+  gpu.shared_nodes = {host_paths::kNvidiaUvmNode, host_paths::kNvidiaControlNode};
   candidate.evidence.excluded_by_driver = found.excluded;
 }
 
@@ -159,7 +159,7 @@ void add_kfd(Candidate& candidate, const KfdTopology& topology, bool is_live) {
   if (nodes.empty()) return;
   candidate.evidence.in_kfd = true;
   add_source(gpu, "kfd");
-  gpu.shared_nodes = {"/dev/kfd"};
+  gpu.shared_nodes = {host_paths::kKfdNode};
   const KfdNode& first = *nodes.front();
   gpu.isa = first.isa;
   if (!gpu.unique_id) gpu.unique_id = first.unique_id;
@@ -169,7 +169,8 @@ void add_kfd(Candidate& candidate, const KfdTopology& topology, bool is_live) {
   });
   if (!gpu.memory_total_bytes && !partitioned) gpu.memory_total_bytes = first.memory_bytes;
   if (gpu.device_nodes.empty() && first.render_minor) {
-    gpu.device_nodes = {"/dev/dri/renderD" + std::to_string(*first.render_minor)};
+    gpu.device_nodes = {std::string(host_paths::kDriNodes) + "renderD" +
+                        std::to_string(*first.render_minor)};
   }
 }
 

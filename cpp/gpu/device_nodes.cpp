@@ -3,14 +3,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <string_view>
+
 #include "candidate.hpp"
 #include "gpuctl/base/host_paths.hpp"
 
 namespace gpuctl::gpu::internal {
 namespace {
 
-constexpr std::size_t kDevPrefixLength =
-    sizeof("/dev/") - 1;  // nodes are told as the payload will see them
+// Nodes are told as the payload will see them, and looked up below the root's own `dev`.
+const std::size_t kDevPrefixLength = std::string_view(host_paths::kDevNodes).size();
 
 }  // namespace
 

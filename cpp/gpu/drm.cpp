@@ -80,8 +80,8 @@ std::vector<DrmCard> read_orphan_cards(const HostFs& fs, const std::vector<PciAd
 DrmNodes drm_nodes(const std::vector<std::string>& drm_names) {
   DrmNodes nodes;
   for (const std::string& name : drm_names) {
-    if (is_minor(name, kRenderPrefix)) nodes.render.push_back("/dev/dri/" + name);
-    if (is_minor(name, kCardPrefix)) nodes.cards.push_back("/dev/dri/" + name);
+    if (is_minor(name, kRenderPrefix)) nodes.render.push_back(host_paths::kDriNodes + name);
+    if (is_minor(name, kCardPrefix)) nodes.cards.push_back(host_paths::kDriNodes + name);
   }
   std::sort(nodes.render.begin(), nodes.render.end(), by_minor);
   std::sort(nodes.cards.begin(), nodes.cards.end(), by_minor);

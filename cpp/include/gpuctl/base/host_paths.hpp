@@ -18,6 +18,14 @@ inline constexpr const char* kSelfCgroup = "proc/self/cgroup";
 inline constexpr const char* kNvidiaGpus = "proc/driver/nvidia/gpus";
 inline constexpr const char* kDev = "dev";
 
+// Device nodes by the names that a payload knows them by.
+inline constexpr const char* kDevNodes = "/dev/";
+inline constexpr const char* kDriNodes = "/dev/dri/";      // card0, renderD128
+inline constexpr const char* kNvidiaNode = "/dev/nvidia";  // and the minor number
+inline constexpr const char* kNvidiaControlNode = "/dev/nvidiactl";
+inline constexpr const char* kNvidiaUvmNode = "/dev/nvidia-uvm";
+inline constexpr const char* kKfdNode = "/dev/kfd";
+
 // Absolute, for the live system only: what cannot be reached through a directory handle.
 inline constexpr const char* kLiveProc = "/proc";
 inline constexpr const char* kLiveSelfFd = "/proc/self/fd";
