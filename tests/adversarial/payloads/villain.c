@@ -202,7 +202,7 @@ static int bomb(void) {
   for (int round = 0; round < 7; ++round) fork();
   for (time_t end = now() + 60; now() < end; usleep(2000)) {
     beat();
-    if (__atomic_load_n(made, __ATOMIC_RELAXED) > 3000) continue;
+    if (__atomic_load_n(made, __ATOMIC_RELAXED) > 200) continue;
     pid_t pid = fork();
     if (pid == 0) __atomic_add_fetch(made, 1, __ATOMIC_RELAXED);
     if (pid > 0 && getpid() != first && getpid() % 2 == 0) _exit(0);
