@@ -54,6 +54,13 @@ Result<Fd> open_or_make(int parent_fd, const std::string& name, mode_t mode) {
   return fd;
 }
 
+// Whoever may write in the state directory may have jobs there.
+mode_t mode_like(int fd) {
+  struct stat status {};
+  const bool shared = ::fstat(fd, &status) == 0 && (status.st_mode & 0022) != 0;
+  return shared ? status.st_mode & 07777 : 0700;
+}
+
 // A directory in which others could replace our files is no place for state.
 Result<void> require_safe(int fd, const std::string& path, std::optional<uid_t> owner) {
   struct stat status{};
@@ -126,7 +133,7 @@ Result<StateDir> StateDir::open(const std::optional<std::string>& explicit_path)
     return fail(safe.error());
   if (Result<void> local = refuse_network(state->get(), path); !local) return fail(local.error());
 
-  const Result<Fd> jobs = open_or_make(state->get(), "jobs", mode);
+  const Result<Fd> jobs = open_or_make(state->get(), "jobs", mode_like(state->get()));
   if (!jobs) return fail(jobs.error());
   if (Result<void> safe = require_safe(jobs->get(), path + "/jobs", std::nullopt); !safe)
     return fail(safe.error());
@@ -212,10 +219,15 @@ Result<JobDir> StateDir::open_job(const std::string& name) const {
   job.name = name;
   job.path = path_of(name);
   Result<Fd> dir = open_at(jobs_.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  const bool is_other_thing = !dir && (dir.error().errno_value == ENOTDIR || dir.error().errno_value == ELOOP);
+  if (is_other_thing) return fail(ErrorCode::malformed, job.path, "not the directory of a job");
   if (!dir) return fail(std::move(dir).error());
-  Result<Fd> lock = open_at(dir->get(), kLock, O_RDWR | O_NOFOLLOW);
-  if (!lock) return fail(std::move(lock).error());
   job.dir = std::move(*dir);
+  Result<Fd> lock = open_at(job.dir.get(), kLock, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+  if (!lock && bears_name(jobs_.get(), name, job.dir.get())) {
+    return fail(ErrorCode::malformed, job.path, "not the directory of a job: it has no `lock`");
+  }
+  if (!lock) return fail(std::move(lock).error());
   if (::flock(lock->get(), LOCK_EX | LOCK_NB) != 0) return job;
   // Its owner may have removed it since we opened it, and a new job may bear the name by now.
   if (!bears_name(jobs_.get(), name, job.dir.get()))
