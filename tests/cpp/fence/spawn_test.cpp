@@ -1,0 +1,87 @@
+#include "gpuctl/fence/spawn.hpp"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/temp_tree.hpp"
+
+using namespace gpuctl;
+using gpuctl::testing::TempTree;
+
+namespace {
+
+fence::SpawnRequest request_for(const std::vector<std::string>& argv, fence::ProcessFence strongest) {
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  fence::SpawnRequest request;
+  request.argv = argv;
+  request.environment = {"PATH=/usr/bin:/bin", "WORD=here"};
+  request.strongest = strongest;
+  return request;
+}
+
+// Reaps all; the status of the direct child.
+int reap(pid_t pid) {
+  int result = -1;
+  int status = 0;
+  for (pid_t each = 0; (each = ::waitpid(-1, &status, __WALL)) > 0;) {
+    if (each == pid) result = status;
+  }
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("a payload runs in its directory, with its environment, and its status comes back") {
+  for (const fence::ProcessFence strongest : {fence::ProcessFence::session, fence::ProcessFence::pid_namespace}) {
+    const TempTree tree;
+    const Result<Fd> dir = open_at(AT_FDCWD, tree.path(), O_RDONLY | O_DIRECTORY);
+    fence::SpawnRequest request = request_for({"sh", "-c", "echo $WORD > out; exit 7"}, strongest);
+    request.directory_fd = dir->get();
+    const Result<fence::Child> child = fence::spawn(request);
+    REQUIRE(child);
+    CHECK(child->fence <= strongest);
+    CHECK_FALSE(tree.exists("out"));
+    REQUIRE(fence::release(*child));
+    CHECK_FALSE(fence::exec_errno(*child));
+    const int status = reap(child->pid);
+    const std::optional<int> told = fence::payload_status(*child);
+    const bool isolated = child->fence == fence::ProcessFence::pid_namespace;
+    CHECK(told.has_value() == isolated);
+    CHECK(WEXITSTATUS(isolated ? *told : status) == 7);
+    CHECK(tree.read("out") == "here\n");
+  }
+}
+
+TEST_CASE("an exec that fails says why") {
+  for (const fence::ProcessFence strongest : {fence::ProcessFence::session, fence::ProcessFence::pid_namespace}) {
+    const Result<fence::Child> child = fence::spawn(request_for({"/no/such/program"}, strongest));
+    REQUIRE(child);
+    REQUIRE(fence::release(*child));
+    const std::optional<int> reason = fence::exec_errno(*child);
+    REQUIRE(reason);
+    CHECK(*reason == ENOENT);
+    reap(child->pid);
+  }
+}
+
+TEST_CASE("a payload that is never released never runs") {
+  for (const fence::ProcessFence strongest : {fence::ProcessFence::session, fence::ProcessFence::pid_namespace}) {
+    const TempTree tree;
+    pid_t pid = 0;
+    {
+      const Result<fence::Child> child = fence::spawn(request_for({"touch", tree.path("ran")}, strongest));
+      REQUIRE(child);
+      pid = child->pid;
+    }  // the channel closes: as when the supervisor dies
+    reap(pid);
+    CHECK_FALSE(tree.exists("ran"));
+  }
+}
+
+TEST_CASE("nothing to run is a usage error") {
+  CHECK(fence::spawn(request_for({}, fence::ProcessFence::session)).error().code == ErrorCode::usage);
+}
