@@ -25,7 +25,9 @@ def test_live(compare, gpuctl_binary: Path) -> None:
     def ours() -> None:
         assert '"gpuctl.discover/1"' in output_of(str(gpuctl_binary), "discover", "--json")
 
-    row = compare("discover --json / lspci -Dnn, live", ours, lambda: output_of("lspci", "-Dnn"), 60)
+    row = compare(
+        "discover --json / lspci -Dnn, live", ours, lambda: output_of("lspci", "-Dnn"), 60
+    )
     assert row.ratio <= MOST_OF_LSPCI
 
 

@@ -19,17 +19,26 @@ def python(code: str) -> None:
 def inside(module: str) -> float:
     """Microseconds that the import alone takes, measured by the interpreter that does it."""
     code = f"import time; t = time.perf_counter_ns(); import {module}; print(time.perf_counter_ns() - t)"
-    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
+    )
     return int(done.stdout) / 1000
 
 
 def test_whole_process(compare) -> None:
-    row = compare("import gpuctl / import psutil", lambda: python("import gpuctl"), lambda: python("import psutil"), 40)
+    row = compare(
+        "import gpuctl / import psutil",
+        lambda: python("import gpuctl"),
+        lambda: python("import psutil"),
+        40,
+    )
     assert row.ratio <= MOST_OF_PSUTIL
 
 
 def test_against_nothing(compare) -> None:
-    compare("import gpuctl / no import", lambda: python("import gpuctl"), lambda: python("pass"), 40)
+    compare(
+        "import gpuctl / no import", lambda: python("import gpuctl"), lambda: python("pass"), 40
+    )
 
 
 def test_import_alone() -> None:

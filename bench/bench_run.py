@@ -47,7 +47,17 @@ def test_against_bubblewrap(compare, run_true: tuple[str, ...]) -> None:
     bubblewrap = shutil.which("bwrap")
     if bubblewrap is None:
         pytest.skip("bubblewrap is not installed: `apt-get install bubblewrap`")
-    peer = (bubblewrap, "--ro-bind", "/", "/", "--unshare-pid", "--new-session", "--proc", "/proc", "true")
+    peer = (
+        bubblewrap,
+        "--ro-bind",
+        "/",
+        "/",
+        "--unshare-pid",
+        "--new-session",
+        "--proc",
+        "/proc",
+        "true",
+    )
     compare("run -- true / bwrap true", lambda: succeed(*run_true), lambda: succeed(*peer), 60)
 
 

@@ -171,7 +171,8 @@ Result<void> add_places(const Context& context, job::Spec& spec) {
     spec.workdir_parent = absolute(*parent);
   for (const char* flag : {"input", "output", "report", "events"}) {
     const std::vector<std::string> given = invocation.all(flag);
-    if (std::find(given.begin(), given.end(), "") != given.end()) return usage(std::string("`--") + flag + "`: expected a path, got nothing");
+    if (std::find(given.begin(), given.end(), "") != given.end())
+      return usage(std::string("`--") + flag + "`: expected a path, got nothing");
   }
   spec.inputs = invocation.all("input");
   spec.keep = invocation.all("keep");

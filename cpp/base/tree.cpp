@@ -328,7 +328,8 @@ Result<void> copy_file(int from_fd, const std::string& from, int to_fd, const st
       open_at(to_parent->get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
   if (!target) return fail(target.error());
   Result<void> copied = copy_bytes(source->get(), target->get(), to);
-  if (!copied) ::unlinkat(to_parent->get(), name.c_str(), 0);  // half a file would pass for the whole
+  if (!copied)
+    ::unlinkat(to_parent->get(), name.c_str(), 0);  // half a file would pass for the whole
   return copied;
 }
 

@@ -56,7 +56,7 @@ Result<Fd> open_or_make(int parent_fd, const std::string& name, mode_t mode) {
 
 // Whoever may write in the state directory may have jobs there.
 mode_t mode_like(int fd) {
-  struct stat status {};
+  struct stat status{};
   const bool shared = ::fstat(fd, &status) == 0 && (status.st_mode & 0022) != 0;
   return shared ? status.st_mode & 07777 : 0700;
 }
@@ -219,7 +219,8 @@ Result<JobDir> StateDir::open_job(const std::string& name) const {
   job.name = name;
   job.path = path_of(name);
   Result<Fd> dir = open_at(jobs_.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  const bool is_other_thing = !dir && (dir.error().errno_value == ENOTDIR || dir.error().errno_value == ELOOP);
+  const bool is_other_thing =
+      !dir && (dir.error().errno_value == ENOTDIR || dir.error().errno_value == ELOOP);
   if (is_other_thing) return fail(ErrorCode::malformed, job.path, "not the directory of a job");
   if (!dir) return fail(std::move(dir).error());
   job.dir = std::move(*dir);

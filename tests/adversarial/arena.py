@@ -113,7 +113,9 @@ class Arena:
         self.stage.stdin.close()
         self.stage.wait(20)
         self.stage.stdout.close()
-        subprocess.run(["chattr", "-R", "-f", "-i", str(self.folder)], capture_output=True, check=False)
+        subprocess.run(
+            ["chattr", "-R", "-f", "-i", str(self.folder)], capture_output=True, check=False
+        )
         subprocess.run(["rm", "-rf", str(self.folder)], check=True)
 
     # ---- requests to the stage ----
@@ -199,7 +201,9 @@ class Arena:
         pilot = self.spawn([self.tools / "pilot", folder, *argv], env=env, **outputs)
         return Job(self, folder, pilot)
 
-    def gpuctl(self, *arguments: object, uid: int | None = None, timeout: float = 60) -> tuple[int, str, str]:
+    def gpuctl(
+        self, *arguments: object, uid: int | None = None, timeout: float = 60
+    ) -> tuple[int, str, str]:
         """Runs another gpuctl to its end: exit code, stdout, stderr."""
         pid = self.start_gpuctl(*arguments, uid=uid)
         return self.outcome(pid, timeout)

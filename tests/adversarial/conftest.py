@@ -27,7 +27,10 @@ def tools(gpuctl_binary: Path) -> Iterator[Path]:
         shutil.copy(gpuctl_binary, folder / "gpuctl")
         for source in PAYLOADS.glob("*.c"):
             target = str(folder / source.stem)
-            subprocess.run([compiler, "-O1", "-Wall", "-Werror", "-pthread", str(source), "-o", target], check=True)
+            subprocess.run(
+                [compiler, "-O1", "-Wall", "-Werror", "-pthread", str(source), "-o", target],
+                check=True,
+            )
         yield folder
 
 

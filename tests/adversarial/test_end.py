@@ -42,7 +42,9 @@ def test_a_killed_supervisor_takes_a_pid_namespace_along(arena: Arena) -> None:
 
 @pytest.mark.parametrize("payload", ["daemon-stays", "ignore-term", "stopped", "odd-name-stays"])
 def test_kill_finishes_a_session_by_its_records(arena: Arena, payload: str) -> None:
-    job = start(arena, payload, "--process-fence", "session", "--job", "dies", "--workdir", arena.folder)
+    job = start(
+        arena, payload, "--process-fence", "session", "--job", "dies", "--workdir", arena.folder
+    )
     arena.send(job.supervisor)
     assert job.wait() == 137
     code, words, errors = arena.gpuctl("kill", "--job", "dies", "--grace", "1")
@@ -56,7 +58,9 @@ def test_kill_finishes_a_session_by_its_records(arena: Arena, payload: str) -> N
 
 
 def test_the_next_start_finishes_dead_jobs(arena: Arena, fence: str) -> None:
-    job = start(arena, "daemon-stays", "--process-fence", fence, "--job", "old", "--workdir", arena.folder)
+    job = start(
+        arena, "daemon-stays", "--process-fence", fence, "--job", "old", "--workdir", arena.folder
+    )
     arena.send(job.supervisor)
     assert job.wait() == 137
     after = arena.run(["--job", "new"], ["true"])
@@ -69,7 +73,9 @@ def test_the_next_start_finishes_dead_jobs(arena: Arena, fence: str) -> None:
 
 
 def test_a_dead_jobs_name_can_be_used_again(arena: Arena, fence: str) -> None:
-    job = start(arena, "ignore-term", "--process-fence", fence, "--job", "same", "--workdir", arena.folder)
+    job = start(
+        arena, "ignore-term", "--process-fence", fence, "--job", "same", "--workdir", arena.folder
+    )
     arena.send(job.supervisor)
     assert job.wait() == 137
     again = arena.run(["--job", "same", "--workdir", arena.folder], ["sh", "-c", "pwd; exit 4"])
@@ -120,10 +126,14 @@ def test_the_job_outlives_its_caller(arena: Arena, fence: str) -> None:
     arena.assert_nothing_left(job)
 
 
-@pytest.mark.parametrize("wrapper", [(), ("sh", "-c", 'sleep 600 & exec "$@"', "sh")], ids=["plain", "relayed"])
+@pytest.mark.parametrize(
+    "wrapper", [(), ("sh", "-c", 'sleep 600 & exec "$@"', "sh")], ids=["plain", "relayed"]
+)
 def test_die_with_parent(arena: Arena, wrapper: tuple[str, ...]) -> None:
     job = arena.run(
-        ["--die-with-parent"], [arena.tools / "villain", "beat", arena.folder / "beats"], wrapper=wrapper
+        ["--die-with-parent"],
+        [arena.tools / "villain", "beat", arena.folder / "beats"],
+        wrapper=wrapper,
     )
     arena.wait_for_beats()
     arena.send(job.pilot)
@@ -131,7 +141,8 @@ def test_die_with_parent(arena: Arena, wrapper: tuple[str, ...]) -> None:
     assert job.report["kill_reason"]["name"] == "KILLED"
     first = arena.beats()
     arena.wait_until(
-        lambda: not [each for each in arena.processes() if each["name"] == "villain"], "the end of the payload"
+        lambda: not [each for each in arena.processes() if each["name"] == "villain"],
+        "the end of the payload",
     )
     assert arena.beats() >= first
 
@@ -184,7 +195,8 @@ def test_int_again_and_again_is_kill(arena: Arena, fence: str) -> None:
             arena.wait_until(lambda: "KILL in" in job.stderr, "the first INT")
         else:
             arena.wait_until(
-                lambda: job.has_ended() or "00000000" in pending(arena, job.supervisor), "the INT being read"
+                lambda: job.has_ended() or "00000000" in pending(arena, job.supervisor),
+                "the INT being read",
             )
     assert job.wait(5) == 137
     arena.assert_nothing_left(job)
@@ -210,7 +222,11 @@ def test_user_signals_reach_the_payload_alone(arena: Arena, fence: str) -> None:
 
 
 def test_an_ignored_int_stays_ignored(arena: Arena) -> None:
-    job = arena.run([], ["sh", "-c", "sleep 0.3; exit 3"], wrapper=("sh", "-c", 'trap "" INT HUP; exec "$@"', "sh"))
+    job = arena.run(
+        [],
+        ["sh", "-c", "sleep 0.3; exit 3"],
+        wrapper=("sh", "-c", 'trap "" INT HUP; exec "$@"', "sh"),
+    )
     arena.wait_until(lambda: "payload started" in job.stderr, "the start")
     arena.send(job.supervisor, signal.SIGINT)
     arena.send(job.supervisor, signal.SIGHUP)
@@ -225,7 +241,9 @@ def test_an_ignored_child_signal_does_no_harm(arena: Arena) -> None:
 
 
 def test_ttl(arena: Arena, fence: str) -> None:
-    job = start(arena, "ignore-term", "--process-fence", fence, "--ttl", "1", "--forced-kill-timeout", "1")
+    job = start(
+        arena, "ignore-term", "--process-fence", fence, "--ttl", "1", "--forced-kill-timeout", "1"
+    )
     assert job.wait() == 124
     assert job.report["kill_reason"]["name"] == "TTL"
     assert job.report["exit"]["signal_name"] == "SIGKILL"
@@ -238,7 +256,9 @@ def test_ttl(arena: Arena, fence: str) -> None:
 def test_two_requests_at_once(arena: Arena, fence: str) -> None:
     start_options = ["--process-fence", fence, "--job", "twice", "--forced-kill-timeout", "1"]
     job = start(arena, "ignore-term", *start_options)
-    killers = [arena.start_gpuctl("--json", "kill", "--job", "twice", "--grace", "1") for _ in range(4)]
+    killers = [
+        arena.start_gpuctl("--json", "kill", "--job", "twice", "--grace", "1") for _ in range(4)
+    ]
     outcomes = [arena.outcome(each) for each in killers]
     assert [code for code, _, _ in outcomes] == [0] * 4, outcomes
     assert job.wait() == 137
@@ -270,7 +290,16 @@ def test_root_ends_a_users_job(tools: Path, arena_reason: str | None) -> None:
         assert job.wait() == 137
         assert "uid 0" in job.report["kill_reason"]["detail"]["text"]
 
-        dead = start(arena, "daemon-stays", "--process-fence", "session", "--job", "dead", "--workdir", arena.folder)
+        dead = start(
+            arena,
+            "daemon-stays",
+            "--process-fence",
+            "session",
+            "--job",
+            "dead",
+            "--workdir",
+            arena.folder,
+        )
         arena.send(dead.supervisor)
         assert dead.wait() == 137
         code, _, errors = arena.gpuctl("kill", "--job", "dead", "--grace", "0", uid=0)
@@ -304,7 +333,17 @@ def test_ended_while_it_starts(arena: Arena, fence: str, number: signal.Signals)
     """Hit at any moment of its start: nothing runs on, no directory stays, no name is stuck."""
     for round_ in range(25):
         options = ["--job", "start", "--process-fence", fence, "--workdir", arena.folder]
-        command = [arena.binary, "-q", "run", "--state-dir", arena.state, *options, "--", "sleep", "30"]
+        command = [
+            arena.binary,
+            "-q",
+            "run",
+            "--state-dir",
+            arena.state,
+            *options,
+            "--",
+            "sleep",
+            "30",
+        ]
         script = f'"$@" & pid=$!; sleep 0.{round_ * 5 // 6:03d}; kill -{int(number)} $pid; wait $pid; exit 0'
         pid = arena.spawn(["sh", "-c", script, "sh", *command])
         assert arena.wait(pid, 20) == 0
@@ -314,7 +353,9 @@ def test_ended_while_it_starts(arena: Arena, fence: str, number: signal.Signals)
     last = arena.run(["--job", "start", "--workdir", arena.folder], ["true"])
     assert last.wait() == 0, last.stderr
     assert not [*arena.folder.glob("*alien-job-*"), *arena.folder.glob(".alien-job-*")]
-    assert [each for each in jobs_on_record(arena) if not each.startswith(".")] == []  # the dotted are swept later
+    assert [
+        each for each in jobs_on_record(arena) if not each.startswith(".")
+    ] == []  # the dotted are swept later
 
 
 def test_two_starts_of_one_id(arena: Arena) -> None:

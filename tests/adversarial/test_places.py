@@ -26,7 +26,18 @@ def test_a_full_state_directory(root_arena: Arena, size: str) -> None:
     state = arena.make_user_folder("small")
     ran = arena.folder / "ran"
     script = f'mount -t tmpfs -o size={size} tmpfs {state} || exit 77; "$@"; code=$?; find {state} -mindepth 3 | grep -v "/\\." >&2; exit $code'
-    options = ["run", "--state-dir", state, "--workdir", arena.folder, "--job", "j", "--", "touch", ran]
+    options = [
+        "run",
+        "--state-dir",
+        state,
+        "--workdir",
+        arena.folder,
+        "--job",
+        "j",
+        "--",
+        "touch",
+        ran,
+    ]
     code, words = in_own_mounts(arena, script, *options)
     if code == 77:
         pytest.skip("no tmpfs can be mounted here")
@@ -43,7 +54,18 @@ def test_a_full_work_directory(root_arena: Arena) -> None:
     place = arena.make_user_folder("small")
     script = f'mount -t tmpfs -o size=64k tmpfs {place} || exit 77; "$@"; code=$?; ls -A {place}; exit $code'
     payload = "dd if=/dev/zero of=big bs=1k count=100 2>/dev/null; echo full"
-    options = ["run", "-q", "--state-dir", arena.state, "--workdir", place, "--", "sh", "-c", payload]
+    options = [
+        "run",
+        "-q",
+        "--state-dir",
+        arena.state,
+        "--workdir",
+        place,
+        "--",
+        "sh",
+        "-c",
+        payload,
+    ]
     code, words = in_own_mounts(arena, script, *options)
     if code == 77:
         pytest.skip("no tmpfs can be mounted here")
@@ -56,8 +78,19 @@ def test_a_full_output_directory_is_told(root_arena: Arena) -> None:
     report = arena.folder / "report.json"
     script = f'mount -t tmpfs -o size=64k tmpfs {place} || exit 77; "$@"'
     payload = "dd if=/dev/zero of=big bs=1k count=100 2>/dev/null; echo x > little"
-    options = ["--state-dir", arena.state, "--workdir", arena.folder, "--report", report, "--output", place]
-    code, words = in_own_mounts(arena, script, "run", *options, "--keep", "*", "--", "sh", "-c", payload)
+    options = [
+        "--state-dir",
+        arena.state,
+        "--workdir",
+        arena.folder,
+        "--report",
+        report,
+        "--output",
+        place,
+    ]
+    code, words = in_own_mounts(
+        arena, script, "run", *options, "--keep", "*", "--", "sh", "-c", payload
+    )
     if code == 77:
         pytest.skip("no tmpfs can be mounted here")
     assert code == 0, words
@@ -74,7 +107,15 @@ def test_a_masked_proc_falls_back_to_a_session(user_arena: Arena) -> None:
     report = arena.folder / "report.json"
     drop = f"setpriv --reuid={USER} --regid={USER} --clear-groups"
     script = f'mount -t tmpfs tmpfs /proc/sys/kernel/../../driver || mount --bind /dev/null /proc/kcore || exit 77; exec {drop} "$@"'
-    options = ["--state-dir", arena.state, "--report", report, "--", arena.tools / "villain", "kill-zero"]
+    options = [
+        "--state-dir",
+        arena.state,
+        "--report",
+        report,
+        "--",
+        arena.tools / "villain",
+        "kill-zero",
+    ]
     code, words = in_own_mounts(arena, script, "run", *options)
     if code == 77:
         pytest.skip("/proc cannot be masked here")
@@ -89,7 +130,9 @@ def test_no_proc_at_all_is_no_start(root_arena: Arena) -> None:
     arena = root_arena
     ran = arena.folder / "ran"
     script = 'umount -l /proc || exit 77; "$@"'
-    code, words = in_own_mounts(arena, script, "run", "--state-dir", arena.state, "--", "touch", ran)
+    code, words = in_own_mounts(
+        arena, script, "run", "--state-dir", arena.state, "--", "touch", ran
+    )
     if code == 77:
         pytest.skip("/proc cannot be unmounted here")
     assert code == 125, words
@@ -104,8 +147,21 @@ def test_no_user_namespaces_falls_back(tools: Path, arena_reason: str | None) ->
         out = arena.folder / "out"
         report = arena.folder / "report.json"
         script = 'echo 0 > /proc/sys/user/max_user_namespaces || exit 77; shift 0; exec setpriv --bounding-set=-all --inh-caps=-all "$@"'
-        gpuctl = [arena.binary, "run", "--state-dir", arena.state, "--report", report, "--", "sh", "-c", "exit 3"]
-        pid = arena.spawn(["unshare", "-Ur", "sh", "-c", script, "sh", *gpuctl], stdout=out, stderr=out)
+        gpuctl = [
+            arena.binary,
+            "run",
+            "--state-dir",
+            arena.state,
+            "--report",
+            report,
+            "--",
+            "sh",
+            "-c",
+            "exit 3",
+        ]
+        pid = arena.spawn(
+            ["unshare", "-Ur", "sh", "-c", script, "sh", *gpuctl], stdout=out, stderr=out
+        )
         code = arena.wait(pid)
         if code == 77:
             pytest.skip("max_user_namespaces cannot be set here")
@@ -191,7 +247,9 @@ def test_a_planted_job_folder(arena: Arena) -> None:
 
 
 def test_descriptors_and_memory(arena: Arena, fence: str) -> None:
-    job = arena.run(["--process-fence", fence], [arena.tools / "villain", "beat", arena.folder / "beats"])
+    job = arena.run(
+        ["--process-fence", fence], [arena.tools / "villain", "beat", arena.folder / "beats"]
+    )
     arena.wait_for_beats()
     everybody = {each["pid"]: each for each in arena.processes()}
     [payload] = [pid for pid, each in everybody.items() if each["name"] == "villain"]
@@ -212,5 +270,8 @@ def test_the_supervisor_cannot_be_traced(user_arena: Arena) -> None:
     arena = user_arena
     if os.geteuid() != 0:
         pytest.skip("needs root for the other user")
-    job = arena.run(["--process-fence", "session"], ["sh", "-c", "ls /proc/$PPID/fd/ >/dev/null 2>&1 && exit 1; exit 0"])
+    job = arena.run(
+        ["--process-fence", "session"],
+        ["sh", "-c", "ls /proc/$PPID/fd/ >/dev/null 2>&1 && exit 1; exit 0"],
+    )
     assert job.wait() == 0

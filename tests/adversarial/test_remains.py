@@ -96,7 +96,9 @@ def test_idle_supervision_costs_nothing(arena: Arena, fence: str) -> None:
     ticks = []
     while not job.has_ended():
         try:
-            ticks.append(sum(map(int, arena.read(job.supervisor, "stat").rsplit(")", 1)[1].split()[11:13])))
+            ticks.append(
+                sum(map(int, arena.read(job.supervisor, "stat").rsplit(")", 1)[1].split()[11:13]))
+            )
         except Exception:
             break
     assert job.wait() == 0

@@ -65,7 +65,7 @@ def test_links_are_not_followed(arena: Arena) -> None:
 
 def test_a_moved_work_directory_is_left_and_named(arena: Arena) -> None:
     """What took its place was not made by gpuctl: it stays."""
-    script = f"cd ..; mv alien-job-w moved; mkdir alien-job-w; echo mine > alien-job-w/keep"
+    script = "cd ..; mv alien-job-w moved; mkdir alien-job-w; echo mine > alien-job-w/keep"
     job = run_in_workdir(arena, script)
     assert (arena.folder / "alien-job-w" / "keep").read_text() == "mine\n"
     assert job.report["cleaned"] == []
@@ -101,11 +101,16 @@ def test_immutable_files_are_named(root_arena: Arena) -> None:
     arena = root_arena
     probe = arena.folder / "probe"
     probe.touch()
-    if shutil.which("chattr") is None or subprocess.run(["chattr", "+i", probe], capture_output=True, check=False).returncode:
+    if (
+        shutil.which("chattr") is None
+        or subprocess.run(["chattr", "+i", probe], capture_output=True, check=False).returncode
+    ):
         pytest.skip("no immutable files here")
     job = run_in_workdir(arena, "touch a b stays; mkdir d; touch d/stays; chattr +i stays d/stays")
     assert "stays" in job.report["left"][0]
-    left = sorted(str(each.relative_to(arena.folder)) for each in (arena.folder / "alien-job-w").rglob("*"))
+    left = sorted(
+        str(each.relative_to(arena.folder)) for each in (arena.folder / "alien-job-w").rglob("*")
+    )
     assert left == ["alien-job-w/d", "alien-job-w/d/stays", "alien-job-w/stays"]
 
 
@@ -173,7 +178,9 @@ def test_inputs_are_brought(arena: Arena) -> None:
     source.write_bytes(os.urandom(100_000))
     source.chmod(0o644)
     output = arena.folder / "output"
-    run_in_workdir(arena, "cp 'input file' copy", "--input", source, "--keep", "copy", "--output", output)
+    run_in_workdir(
+        arena, "cp 'input file' copy", "--input", source, "--keep", "copy", "--output", output
+    )
     assert (output / "copy").read_bytes() == source.read_bytes()
 
 

@@ -43,8 +43,14 @@ def test_each_source_over_the_one_before(gpuctl: Run, tmp_path: Path) -> None:
     env = {"GPUCTL_CONFIG": str(file), "GPUCTL_OUTER_GRACE": "8"}
     found = settings(gpuctl, "--state-dir", "/from/flag", **env)
     assert (found["ttl"]["value"], found["ttl"]["origin"]) == ("1h", str(file))
-    assert (found["outer_grace"]["value"], found["outer_grace"]["origin"]) == ("8", "environment GPUCTL_OUTER_GRACE")
-    assert (found["state_dir"]["value"], found["state_dir"]["origin"]) == ("/from/flag", "flag --state-dir")
+    assert (found["outer_grace"]["value"], found["outer_grace"]["origin"]) == (
+        "8",
+        "environment GPUCTL_OUTER_GRACE",
+    )
+    assert (found["state_dir"]["value"], found["state_dir"]["origin"]) == (
+        "/from/flag",
+        "flag --state-dir",
+    )
     assert found["fence"]["enforced_by"] is None
 
 

@@ -25,7 +25,9 @@ class Sleeper:
 
     def __init__(self, binary: Path, folder: Path, *options: str) -> None:
         command = [str(binary), "run", "--state-dir", str(folder / "state"), *options]
-        self.process = subprocess.Popen([*command, "--", "sleep", "60"], stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            [*command, "--", "sleep", "60"], stderr=subprocess.PIPE, text=True
+        )
         assert self.process.stderr is not None
         while "payload started" not in (line := self.process.stderr.readline()):
             assert line, "the job did not start"
@@ -50,7 +52,9 @@ def test_a_job_by_id(kill: Run, gpuctl_binary: Path, tmp_path: Path) -> None:
 
 
 def test_several_submissions_need_a_choice(kill: Run, gpuctl_binary: Path, tmp_path: Path) -> None:
-    jobs = [Sleeper(gpuctl_binary, tmp_path, "--job", "one", "--resubmission", str(n)) for n in (0, 7)]
+    jobs = [
+        Sleeper(gpuctl_binary, tmp_path, "--job", "one", "--resubmission", str(n)) for n in (0, 7)
+    ]
     done = kill("--job", "one")
     assert done.returncode == 2
     assert "one.0 one.7" in done.stderr
@@ -91,16 +95,33 @@ def test_what_is_no_job(kill: Run, arguments: list[str], words: str) -> None:
 
 
 def test_a_finished_job_is_not_on_record(kill: Run, gpuctl: Run, tmp_path: Path) -> None:
-    assert gpuctl("run", "--job", "done", "--state-dir", tmp_path / "state", "--", "true").returncode == 0
+    assert (
+        gpuctl("run", "--job", "done", "--state-dir", tmp_path / "state", "--", "true").returncode
+        == 0
+    )
     done = kill("--job", "done")
     assert done.returncode == 2
     assert "no job `done`" in done.stderr
 
 
-def test_a_report_that_was_not_delivered_is_kept_true(kill: Run, gpuctl: Run, tmp_path: Path) -> None:
+def test_a_report_that_was_not_delivered_is_kept_true(
+    kill: Run, gpuctl: Run, tmp_path: Path
+) -> None:
     """The job is over and its report found no place: it stays on record, and a kill does not rewrite history."""
     place = tmp_path / "later" / "report.json"
-    done = gpuctl("run", "--job", "j", "--state-dir", tmp_path / "state", "--report", place, "--", "sh", "-c", "exit 5")
+    done = gpuctl(
+        "run",
+        "--job",
+        "j",
+        "--state-dir",
+        tmp_path / "state",
+        "--report",
+        place,
+        "--",
+        "sh",
+        "-c",
+        "exit 5",
+    )
     assert done.returncode == 5
     assert "the report was not written" in done.stderr
     [record] = (tmp_path / "state" / "jobs").glob("*/j.0/report.json")
@@ -113,7 +134,17 @@ def test_a_report_that_was_not_delivered_is_kept_true(kill: Run, gpuctl: Run, tm
 
 
 def test_a_broken_record_is_left_alone(kill: Run, gpuctl: Run, tmp_path: Path) -> None:
-    gpuctl("run", "--job", "j", "--state-dir", tmp_path / "state", "--report", "/nowhere/r", "--", "true")
+    gpuctl(
+        "run",
+        "--job",
+        "j",
+        "--state-dir",
+        tmp_path / "state",
+        "--report",
+        "/nowhere/r",
+        "--",
+        "true",
+    )
     [folder] = (tmp_path / "state" / "jobs").glob("*/j.0")
     (folder / "job.rec").write_bytes(b"gpuctl job 1\nid=j\nchecksum=0000000000000000\n")
     done = kill("--job", "j")

@@ -23,7 +23,14 @@ def fence(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def options(tmp_path: Path) -> list[str]:
-    return ["run", "-q", "--state-dir", str(tmp_path / "state"), "--report", str(tmp_path / "report.json")]
+    return [
+        "run",
+        "-q",
+        "--state-dir",
+        str(tmp_path / "state"),
+        "--report",
+        str(tmp_path / "report.json"),
+    ]
 
 
 def report_in(folder: Path) -> dict[str, Any]:
@@ -40,13 +47,19 @@ def test_the_payloads_own_code(gpuctl: Run, options: list[str], tmp_path: Path, 
     done = gpuctl(*options, "--", "sh", "-c", f"exit {code}")
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
     report = report_in(tmp_path)
-    assert (report["state"], report["exit"]["code"], report["exit"]["signal"]) == ("done", code, None)
+    assert (report["state"], report["exit"]["code"], report["exit"]["signal"]) == (
+        "done",
+        code,
+        None,
+    )
     assert report["kill_reason"]["name"] == "OK"
     assert report["kill"] is None
 
 
 @pytest.mark.parametrize("number", [1, 2, 6, 9, 11, 14, 15, 31, 34, 64])
-def test_a_signal_is_128_and_its_number(gpuctl: Run, options: list[str], tmp_path: Path, number: int) -> None:
+def test_a_signal_is_128_and_its_number(
+    gpuctl: Run, options: list[str], tmp_path: Path, number: int
+) -> None:
     done = gpuctl(*options, "--", "sh", "-c", f"ulimit -c 0; kill -{number} $$; sleep 5")
     assert done.returncode == 128 + number
     report = report_in(tmp_path)
@@ -72,14 +85,18 @@ def test_not_executable(gpuctl: Run, options: list[str], tmp_path: Path) -> None
         assert report_in(tmp_path)["state"] == "never_started"
 
 
-def test_a_script_without_an_interpreter_line_is_the_shells(gpuctl: Run, options: list[str], tmp_path: Path) -> None:
+def test_a_script_without_an_interpreter_line_is_the_shells(
+    gpuctl: Run, options: list[str], tmp_path: Path
+) -> None:
     script = tmp_path / "script"
     script.write_text("exit 5\n")
     script.chmod(0o755)
     assert gpuctl(*options, "--", script).returncode == 5
 
 
-def test_a_missing_interpreter_is_not_found(gpuctl: Run, options: list[str], tmp_path: Path) -> None:
+def test_a_missing_interpreter_is_not_found(
+    gpuctl: Run, options: list[str], tmp_path: Path
+) -> None:
     """As the shell has it: execve(2) says ENOENT."""
     script = tmp_path / "script"
     script.write_text("#!/no/such/interpreter\n")
@@ -92,7 +109,9 @@ def test_too_long_a_command_line(gpuctl: Run, options: list[str]) -> None:
     assert gpuctl(*options, "--", "true", "x" * 131_000).returncode == 0
 
 
-def test_the_path_of_the_payload_is_searched(gpuctl: Run, options: list[str], tmp_path: Path) -> None:
+def test_the_path_of_the_payload_is_searched(
+    gpuctl: Run, options: list[str], tmp_path: Path
+) -> None:
     (tmp_path / "bin").mkdir()
     tool = tmp_path / "bin" / "my-tool"
     tool.write_text("#!/bin/sh\necho mine\n")
@@ -113,7 +132,9 @@ def test_strict_cannot_be_had_yet(gpuctl: Run, options: list[str], tmp_path: Pat
 # ---- descriptors ----
 
 
-def test_standard_descriptors_are_the_payloads(gpuctl_binary: Path, options: list[str], tmp_path: Path) -> None:
+def test_standard_descriptors_are_the_payloads(
+    gpuctl_binary: Path, options: list[str], tmp_path: Path
+) -> None:
     data = os.urandom(300_000)
     command = [str(gpuctl_binary), *options, "--", "sh", "-c", "cat; echo words >&2"]
     done = subprocess.run(command, input=data, capture_output=True, check=False, timeout=60)
@@ -132,13 +153,31 @@ def test_closed_descriptors(gpuctl_binary: Path, options: list[str], tmp_path: P
     assert text.count("/dev/null") == 2, text  # 0 and 2; 1 is the file of the listing
 
 
-def test_the_payload_sees_no_descriptor_of_ours(gpuctl_binary: Path, options: list[str], fence: str) -> None:
+def test_the_payload_sees_no_descriptor_of_ours(
+    gpuctl_binary: Path, options: list[str], fence: str
+) -> None:
     """Neither gpuctl's own nor what its caller left open."""
     read_end, write_end = os.pipe()
     program = "import os; print(sorted(map(int, os.listdir('/proc/self/fd'))))"
-    command = [str(gpuctl_binary), *options, "--process-fence", fence, "--", "python3", "-I", "-S", "-c", program]
+    command = [
+        str(gpuctl_binary),
+        *options,
+        "--process-fence",
+        fence,
+        "--",
+        "python3",
+        "-I",
+        "-S",
+        "-c",
+        program,
+    ]
     done = subprocess.run(
-        command, capture_output=True, check=False, pass_fds=(read_end, write_end), timeout=60, text=True
+        command,
+        capture_output=True,
+        check=False,
+        pass_fds=(read_end, write_end),
+        timeout=60,
+        text=True,
     )
     os.close(read_end)
     os.close(write_end)
@@ -158,7 +197,17 @@ def test_a_reader_that_left(gpuctl_binary: Path, options: list[str]) -> None:
 def test_init_holds_nothing_open(gpuctl_binary: Path, tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root to look into init")
-    command = [str(gpuctl_binary), "run", "-q", "--state-dir", str(tmp_path / "s"), "--", "sh", "-c", "echo; cat"]
+    command = [
+        str(gpuctl_binary),
+        "run",
+        "-q",
+        "--state-dir",
+        str(tmp_path / "s"),
+        "--",
+        "sh",
+        "-c",
+        "echo; cat",
+    ]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None and process.stdout is not None
     process.stdout.readline()
@@ -172,12 +221,24 @@ def test_init_holds_nothing_open(gpuctl_binary: Path, tmp_path: Path) -> None:
 
 
 def test_memory_of_the_supervisor(gpuctl_binary: Path, tmp_path: Path) -> None:
-    command = [str(gpuctl_binary), "run", "-q", "--state-dir", str(tmp_path / "s"), "--", "sh", "-c", "echo; cat"]
+    command = [
+        str(gpuctl_binary),
+        "run",
+        "-q",
+        "--state-dir",
+        str(tmp_path / "s"),
+        "--",
+        "sh",
+        "-c",
+        "echo; cat",
+    ]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None and process.stdout is not None
     process.stdout.readline()
     status = Path(f"/proc/{process.pid}/status").read_text()
-    sanitized = "asan" in Path(f"/proc/{process.pid}/maps").read_text() if os.geteuid() == 0 else False
+    sanitized = (
+        "asan" in Path(f"/proc/{process.pid}/maps").read_text() if os.geteuid() == 0 else False
+    )
     process.stdin.close()
     process.wait(30)
     process.stdout.close()
@@ -190,7 +251,13 @@ def test_memory_of_the_supervisor(gpuctl_binary: Path, tmp_path: Path) -> None:
 
 
 def test_environment(gpuctl: Run, options: list[str], tmp_path: Path) -> None:
-    env = {"GPUCTL_TTL": "1h", "GPUCTL_SECRET": "x", "MINE": "kept", "CUDA_VISIBLE_DEVICES": "0,1", "ALIEN_PROC_ID": "77"}
+    env = {
+        "GPUCTL_TTL": "1h",
+        "GPUCTL_SECRET": "x",
+        "MINE": "kept",
+        "CUDA_VISIBLE_DEVICES": "0,1",
+        "ALIEN_PROC_ID": "77",
+    }
     done = gpuctl(*options, "--env", "ADDED=a=b", "--env", "MINE=over", "--", "env", env=env)
     found = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
     ours = {name for name in found if name.startswith("GPUCTL_")}
@@ -204,7 +271,16 @@ def test_environment(gpuctl: Run, options: list[str], tmp_path: Path) -> None:
 
 
 def test_a_named_job_names_its_processes(gpuctl: Run, options: list[str]) -> None:
-    done = gpuctl(*options, "--job", "1234", "--", "sh", "-c", "echo $ALIEN_PROC_ID", env={"ALIEN_PROC_ID": "77"})
+    done = gpuctl(
+        *options,
+        "--job",
+        "1234",
+        "--",
+        "sh",
+        "-c",
+        "echo $ALIEN_PROC_ID",
+        env={"ALIEN_PROC_ID": "77"},
+    )
     assert done.stdout == "1234\n"
 
 
@@ -221,8 +297,18 @@ def test_signals_are_as_they_should_be(gpuctl_binary: Path, options: list[str]) 
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
 
-    command = [str(gpuctl_binary), *options, "--", "grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=before, timeout=60)
+    command = [
+        str(gpuctl_binary),
+        *options,
+        "--",
+        "grep",
+        "-E",
+        "^Sig(Blk|Ign|Cgt)",
+        "/proc/self/status",
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, preexec_fn=before, timeout=60
+    )
     values = {line.split()[0]: int(line.split()[1], 16) for line in done.stdout.splitlines()}
     assert values["SigBlk:"] == 1 << (signal.SIGUSR2 - 1)
     assert values["SigIgn:"] == 0
@@ -231,7 +317,9 @@ def test_signals_are_as_they_should_be(gpuctl_binary: Path, options: list[str]) 
 def test_the_callers_other_children_live(gpuctl_binary: Path, options: list[str]) -> None:
     gpuctl = " ".join([str(gpuctl_binary), *options])
     script = f"sleep 60 >/dev/null & echo $!; exec {gpuctl} -- sh -c 'exit 7'"
-    done = subprocess.run(["sh", "-c", script], stdout=subprocess.PIPE, text=True, check=False, timeout=30)
+    done = subprocess.run(
+        ["sh", "-c", script], stdout=subprocess.PIPE, text=True, check=False, timeout=30
+    )
     sleeper = int(done.stdout)
     assert done.returncode == 7
     assert Path(f"/proc/{sleeper}/comm").read_text() == "sleep\n"
@@ -256,7 +344,18 @@ def test_a_relayed_run_passes_signals_on(gpuctl_binary: Path, options: list[str]
 
 def test_a_report_holds_the_whole_story(gpuctl: Run, options: list[str], tmp_path: Path) -> None:
     env = {"SLURM_JOB_ID": "4711"}
-    gpuctl(*options, "--job", "j1", "--resubmission", "2", "--", "sh", "-c", "head -c 20000000 /dev/zero | tail -c 1", env=env)
+    gpuctl(
+        *options,
+        "--job",
+        "j1",
+        "--resubmission",
+        "2",
+        "--",
+        "sh",
+        "-c",
+        "head -c 20000000 /dev/zero | tail -c 1",
+        env=env,
+    )
     report = report_in(tmp_path)
     assert report["job"]["id"] == "j1"
     assert report["job"]["resubmission"] == 2
@@ -264,7 +363,12 @@ def test_a_report_holds_the_whole_story(gpuctl: Run, options: list[str], tmp_pat
     assert report["wall_usec"] > 0
     assert report["cpu_user_usec"] + report["cpu_system_usec"] > 0
     assert report["memory_peak_bytes"] > 1_000_000
-    assert [each["event"] for each in report["timeline"]] == ["accepted", "started", "payload ended", "ended"]
+    assert [each["event"] for each in report["timeline"]] == [
+        "accepted",
+        "started",
+        "payload ended",
+        "ended",
+    ]
     times = [each["at"] for each in report["timeline"]]
     assert times == sorted(times)
     assert report["fence"]["process"] in ("pid_namespace", "session")
@@ -293,7 +397,17 @@ def test_a_long_report_goes_through_a_pipe(gpuctl: Run, tmp_path: Path) -> None:
     os.mkfifo(fifo)
     texts: list[str] = []
     reader = read_slowly(fifo, texts)
-    done = gpuctl("run", "-q", "--state-dir", tmp_path / "s", "--report", fifo, "--", "true", *["x" * 1000] * 120)
+    done = gpuctl(
+        "run",
+        "-q",
+        "--state-dir",
+        tmp_path / "s",
+        "--report",
+        fifo,
+        "--",
+        "true",
+        *["x" * 1000] * 120,
+    )
     reader.join(30)
     assert done.returncode == 0
     assert len(json.loads(texts[0])["command"]) == 121
@@ -302,7 +416,9 @@ def test_a_long_report_goes_through_a_pipe(gpuctl: Run, tmp_path: Path) -> None:
 def test_a_pipe_without_a_reader_is_told(gpuctl: Run, tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    done = gpuctl("run", "-q", "--state-dir", tmp_path / "s", "--report", fifo, "--", "sh", "-c", "exit 3")
+    done = gpuctl(
+        "run", "-q", "--state-dir", tmp_path / "s", "--report", fifo, "--", "sh", "-c", "exit 3"
+    )
     assert done.returncode == 3
     assert "the report was not written" in done.stderr
 
@@ -311,7 +427,15 @@ def test_a_report_on_stdout_keeps_the_payloads_words(gpuctl_binary: Path, tmp_pa
     """/dev/stdout is a link: neither it nor the file that stdout goes to is replaced."""
     out = tmp_path / "out"
     link = os.readlink("/dev/stdout")
-    command = [str(gpuctl_binary), "run", "-q", "--state-dir", str(tmp_path / "s"), "--report", "/dev/stdout"]
+    command = [
+        str(gpuctl_binary),
+        "run",
+        "-q",
+        "--state-dir",
+        str(tmp_path / "s"),
+        "--report",
+        "/dev/stdout",
+    ]
     with open(out, "wb") as stream:
         subprocess.run([*command, "--", "echo", "words"], stdout=stream, check=True, timeout=60)
     assert os.readlink("/dev/stdout") == link
@@ -325,14 +449,31 @@ def test_a_link_to_a_report_stays_a_link(gpuctl: Run, tmp_path: Path) -> None:
     target = tmp_path / "real" / "report.json"
     target.write_text("old")
     (tmp_path / "link").symlink_to(target)
-    assert gpuctl("run", "-q", "--state-dir", tmp_path / "s", "--report", tmp_path / "link", "--", "true").returncode == 0
+    assert (
+        gpuctl(
+            "run", "-q", "--state-dir", tmp_path / "s", "--report", tmp_path / "link", "--", "true"
+        ).returncode
+        == 0
+    )
     assert (tmp_path / "link").is_symlink()
     assert json.loads(target.read_text())["state"] == "done"
 
 
 @pytest.mark.parametrize("place", [".", "/nowhere/report.json", "/proc/report.json"])
 def test_a_place_that_takes_no_report(gpuctl: Run, tmp_path: Path, place: str) -> None:
-    done = gpuctl("run", "-q", "--state-dir", tmp_path / "s", "--report", place, "--", "sh", "-c", "exit 4", cwd=tmp_path)
+    done = gpuctl(
+        "run",
+        "-q",
+        "--state-dir",
+        tmp_path / "s",
+        "--report",
+        place,
+        "--",
+        "sh",
+        "-c",
+        "exit 4",
+        cwd=tmp_path,
+    )
     assert done.returncode == 4
     assert "the report was not written" in done.stderr
 
@@ -358,7 +499,9 @@ def test_events_to_a_descriptor(gpuctl_binary: Path, options: list[str]) -> None
 
 
 @pytest.mark.parametrize("closed", [True, False], ids=["closed", "never read"])
-def test_a_bad_reader_of_events_holds_nothing_up(gpuctl_binary: Path, options: list[str], closed: bool) -> None:
+def test_a_bad_reader_of_events_holds_nothing_up(
+    gpuctl_binary: Path, options: list[str], closed: bool
+) -> None:
     read_end, write_end = os.pipe()
     if closed:
         os.close(read_end)
@@ -369,7 +512,16 @@ def test_a_bad_reader_of_events_holds_nothing_up(gpuctl_binary: Path, options: l
                 os.write(write_end, b"x" * 4096)
         except BlockingIOError:
             os.set_blocking(write_end, True)
-    command = [str(gpuctl_binary), *options, "--events", f"fd:{write_end}", "--", "sh", "-c", "exit 6"]
+    command = [
+        str(gpuctl_binary),
+        *options,
+        "--events",
+        f"fd:{write_end}",
+        "--",
+        "sh",
+        "-c",
+        "exit 6",
+    ]
     assert subprocess.run(command, check=False, pass_fds=(write_end,), timeout=60).returncode == 6
     assert os.get_blocking(write_end), "the flag of the shared pipe was changed"
     os.close(write_end)
@@ -377,7 +529,9 @@ def test_a_bad_reader_of_events_holds_nothing_up(gpuctl_binary: Path, options: l
         os.close(read_end)
 
 
-def test_a_fifo_for_events_that_nobody_reads(gpuctl: Run, options: list[str], tmp_path: Path) -> None:
+def test_a_fifo_for_events_that_nobody_reads(
+    gpuctl: Run, options: list[str], tmp_path: Path
+) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     done = gpuctl(*options, "--events", fifo, "--", "true", timeout=20)
@@ -387,8 +541,19 @@ def test_a_fifo_for_events_that_nobody_reads(gpuctl: Run, options: list[str], tm
 def test_a_stderr_that_nobody_reads_holds_nothing_up(gpuctl_binary: Path, tmp_path: Path) -> None:
     """The payload has filled the pipe; its time to live still ends it."""
     read_end, write_end = os.pipe()
-    command = [str(gpuctl_binary), "run", "--state-dir", str(tmp_path / "s"), "--ttl", "1", "--forced-kill-timeout", "1"]
-    process = subprocess.Popen([*command, "--", "sh", "-c", "trap '' TERM; yes >&2"], stderr=write_end)
+    command = [
+        str(gpuctl_binary),
+        "run",
+        "--state-dir",
+        str(tmp_path / "s"),
+        "--ttl",
+        "1",
+        "--forced-kill-timeout",
+        "1",
+    ]
+    process = subprocess.Popen(
+        [*command, "--", "sh", "-c", "trap '' TERM; yes >&2"], stderr=write_end
+    )
     os.close(write_end)
     assert process.wait(30) == 124
     os.close(read_end)
@@ -411,7 +576,20 @@ def test_nothing_is_left_in_the_state(gpuctl: Run, options: list[str], tmp_path:
 
 
 def test_a_relative_work_directory(gpuctl: Run, options: list[str], tmp_path: Path) -> None:
-    done = gpuctl(*options, "--workdir", ".", "--job", "r", "--keep", "a", "--", "sh", "-c", "pwd; echo x > a", cwd=tmp_path)
+    done = gpuctl(
+        *options,
+        "--workdir",
+        ".",
+        "--job",
+        "r",
+        "--keep",
+        "a",
+        "--",
+        "sh",
+        "-c",
+        "pwd; echo x > a",
+        cwd=tmp_path,
+    )
     assert done.stdout.endswith("/alien-job-r\n")
     assert (tmp_path / "gpuctl-r" / "a").read_text() == "x\n"
     assert not (tmp_path / "alien-job-r").exists()

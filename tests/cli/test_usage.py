@@ -108,7 +108,16 @@ def test_refused(gpuctl: Run, tmp_path: Path, arguments: list[str], words: str) 
     ],
 )
 def test_bad_values(gpuctl: Run, tmp_path: Path, flag: str, value: str, words: str) -> None:
-    arguments = ["run", "--state-dir", str(tmp_path / "state"), flag, value, "--", "touch", "started"]
+    arguments = [
+        "run",
+        "--state-dir",
+        str(tmp_path / "state"),
+        flag,
+        value,
+        "--",
+        "touch",
+        "started",
+    ]
     if flag == "--state-dir":
         del arguments[1:3]
     done = gpuctl(*arguments, cwd=tmp_path)
@@ -155,7 +164,9 @@ def test_the_separator_may_be_left_out(run: Run) -> None:
     assert run("sh", "-c", "exit 3").returncode == 3
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["help"], ["run", "--help"], ["help", "run"], ["kill", "-h"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["-h"], ["help"], ["run", "--help"], ["help", "run"], ["kill", "-h"]]
+)
 def test_help_is_an_answer(gpuctl: Run, arguments: list[str]) -> None:
     done = gpuctl(*arguments)
     assert (done.returncode, done.stderr) == (0, "")
@@ -177,8 +188,23 @@ def test_long_arguments_arrive_whole(run: Run) -> None:
 def test_bytes_that_are_no_text(gpuctl_binary: Path, tmp_path: Path) -> None:
     """Arguments are bytes; the report shows what is no UTF-8 with U+FFFD and stays valid JSON."""
     report = tmp_path / "report.json"
-    arguments: list[bytes] = [bytes(gpuctl_binary), b"run", b"-q", b"--state-dir", bytes(tmp_path / "state")]
-    arguments += [b"--report", bytes(report), b"--env", b"V\xff=\xfe", b"--", b"printf", b"%s", b"\xff\x80\n"]
+    arguments: list[bytes] = [
+        bytes(gpuctl_binary),
+        b"run",
+        b"-q",
+        b"--state-dir",
+        bytes(tmp_path / "state"),
+    ]
+    arguments += [
+        b"--report",
+        bytes(report),
+        b"--env",
+        b"V\xff=\xfe",
+        b"--",
+        b"printf",
+        b"%s",
+        b"\xff\x80\n",
+    ]
     done = subprocess.run(arguments, capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"\xff\x80\n", b"")
     assert "\N{REPLACEMENT CHARACTER}" in report.read_text(encoding="utf-8")
@@ -186,7 +212,9 @@ def test_bytes_that_are_no_text(gpuctl_binary: Path, tmp_path: Path) -> None:
 
 def test_bad_bytes_in_complaints_are_shown_harmlessly(gpuctl_binary: Path) -> None:
     for word in (b"\x1b[31mred\xff", b"run\n"):
-        done = subprocess.run([bytes(gpuctl_binary), word], capture_output=True, check=False, timeout=60)
+        done = subprocess.run(
+            [bytes(gpuctl_binary), word], capture_output=True, check=False, timeout=60
+        )
         assert done.returncode == USAGE
         assert b"\x1b" not in done.stderr
         assert done.stderr.decode("ascii")
@@ -194,7 +222,9 @@ def test_bad_bytes_in_complaints_are_shown_harmlessly(gpuctl_binary: Path) -> No
 
 def test_a_full_stdout_is_no_success(gpuctl_binary: Path) -> None:
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([str(gpuctl_binary), "--version"], stdout=full, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run(
+            [str(gpuctl_binary), "--version"], stdout=full, stderr=subprocess.PIPE, check=False
+        )
     assert done.returncode == 3
 
 
@@ -207,7 +237,9 @@ def test_a_python_verb_that_is_not_installed_says_so(gpuctl_binary: Path, tmp_pa
     assert "pip install" in done.stderr
 
 
-def test_a_python_verb_is_the_sibling_and_never_one_of_path(gpuctl_binary: Path, tmp_path: Path) -> None:
+def test_a_python_verb_is_the_sibling_and_never_one_of_path(
+    gpuctl_binary: Path, tmp_path: Path
+) -> None:
     for name in ("here", "path"):
         (tmp_path / name).mkdir()
         sibling = tmp_path / name / "gpuctl-job"

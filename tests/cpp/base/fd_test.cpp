@@ -47,7 +47,8 @@ TEST_CASE("everything is opened close-on-exec") {
 
 TEST_CASE("errors name the file and have the code that fits") {
   CHECK(open_at(AT_FDCWD, "/no/such", O_RDONLY).error().code == ErrorCode::not_found);
-  CHECK(open_at(AT_FDCWD, "/no/such", O_RDONLY).error().message().find("/no/such") != std::string::npos);
+  CHECK(open_at(AT_FDCWD, "/no/such", O_RDONLY).error().message().find("/no/such") !=
+        std::string::npos);
 }
 
 TEST_CASE("reading stops at the limit") {
@@ -75,7 +76,8 @@ TEST_CASE("a socket that nobody empties ends the writing too") {
   const Fd ours(ends[0]);
   const Fd theirs(ends[1]);
   CHECK_FALSE(open_again_without_blocking(ours.get()));
-  CHECK(write_patiently(ours.get(), std::string(8 << 20, 'x'), 20, "socket").error().code == ErrorCode::timeout);
+  CHECK(write_patiently(ours.get(), std::string(8 << 20, 'x'), 20, "socket").error().code ==
+        ErrorCode::timeout);
 }
 
 TEST_CASE("a reader that left is an error, not a signal that kills") {

@@ -10,7 +10,8 @@ TEST_CASE("unsigned numbers are the whole text or nothing") {
   CHECK(*parse_unsigned("ff", "n", 16) == 255);
   CHECK(*parse_unsigned("FF", "n", 16) == 255);
   CHECK(*parse_unsigned("10", "n", 10, 10) == 10);
-  for (const char* bad : {"", " 1", "1 ", "+1", "-1", "1.0", "0x1", "1e3", "18446744073709551616", "a", "1\n"}) {
+  for (const char* bad :
+       {"", " 1", "1 ", "+1", "-1", "1.0", "0x1", "1e3", "18446744073709551616", "a", "1\n"}) {
     CAPTURE(bad);
     CHECK_FALSE(parse_unsigned(bad, "n"));
   }
@@ -22,9 +23,11 @@ TEST_CASE("unsigned numbers are the whole text or nothing") {
 TEST_CASE("signed and hexadecimal numbers") {
   CHECK(*parse_signed("-1", "n") == -1);
   CHECK(*parse_signed("-9223372036854775808", "n") == INT64_MIN);
-  for (const char* bad : {"", "-", "--1", "+1", "1-", "9223372036854775808"}) CHECK_FALSE(parse_signed(bad, "n"));
+  for (const char* bad : {"", "-", "--1", "+1", "1-", "9223372036854775808"})
+    CHECK_FALSE(parse_signed(bad, "n"));
   CHECK(*parse_hex("0x10de", "n") == 0x10de);
-  for (const char* bad : {"", "0x", "10de", "0x10dg", "0X10", "0x 1", "0x-1"}) CHECK_FALSE(parse_hex(bad, "n"));
+  for (const char* bad : {"", "0x", "10de", "0x10dg", "0X10", "0x 1", "0x-1"})
+    CHECK_FALSE(parse_hex(bad, "n"));
   CHECK_FALSE(parse_hex("0x10000", "n", 0xffff));
 }
 
@@ -36,7 +39,8 @@ TEST_CASE("durations") {
   CHECK(*parse_duration_usec("2d", "d") == 172'800'000'000);
   CHECK(*parse_duration_usec("0", "d") == 0);
   CHECK(parse_duration_usec("3650d", "d"));
-  for (const char* bad : {"", "s", "1 s", "1S", "1ms", "-1", "1.5h", "1h30m", "3651d", "999999999999999999999"}) {
+  for (const char* bad :
+       {"", "s", "1 s", "1S", "1ms", "-1", "1.5h", "1h30m", "3651d", "999999999999999999999"}) {
     CAPTURE(bad);
     CHECK_FALSE(parse_duration_usec(bad, "d"));
   }

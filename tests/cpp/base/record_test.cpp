@@ -11,13 +11,16 @@ using gpuctl::testing::TempTree;
 
 namespace {
 
-Fd open_dir(const TempTree& tree) { return std::move(*open_at(AT_FDCWD, tree.path(), O_RDONLY | O_DIRECTORY)); }
+Fd open_dir(const TempTree& tree) {
+  return std::move(*open_at(AT_FDCWD, tree.path(), O_RDONLY | O_DIRECTORY));
+}
 
 Record sample() {
   Record record("job", 1);
   record.set("id", "1234");
   record.set("number", std::uint64_t{18446744073709551615ULL});
-  record.set_list("argv", {"a b", "", "100%", "line\nend", std::string("nul\0byte", 8), "\xff\xfe", "=x=", "checksum=0"});
+  record.set_list("argv", {"a b", "", "100%", "line\nend", std::string("nul\0byte", 8), "\xff\xfe",
+                           "=x=", "checksum=0"});
   return record;
 }
 
@@ -32,7 +35,8 @@ TEST_CASE("a record comes back byte for byte") {
   CHECK(back->find_list("argv") == sample().find_list("argv"));
   CHECK(*back->get_unsigned("number") == 18446744073709551615ULL);
   CHECK(back->to_text() == sample().to_text());
-  CHECK(std::distance(std::filesystem::directory_iterator(tree.path()), {}) == 1);  // no temporary file stays
+  CHECK(std::distance(std::filesystem::directory_iterator(tree.path()), {}) ==
+        1);  // no temporary file stays
 }
 
 TEST_CASE("a torn or edited record is malformed, wherever it is cut") {
@@ -52,7 +56,8 @@ TEST_CASE("a torn or edited record is malformed, wherever it is cut") {
 }
 
 TEST_CASE("kind and version are checked; a newer record is unsupported, not malformed") {
-  CHECK(Record::from_text(sample().to_text(), "lease", 1, "r").error().code == ErrorCode::malformed);
+  CHECK(Record::from_text(sample().to_text(), "lease", 1, "r").error().code ==
+        ErrorCode::malformed);
   Record newer("job", 2);
   newer.set("id", "1");
   CHECK(Record::from_text(newer.to_text(), "job", 1, "r").error().code == ErrorCode::unsupported);

@@ -12,7 +12,9 @@ using gpuctl::testing::TempTree;
 
 namespace {
 
-Fd open_dir(const std::string& path) { return std::move(*open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY)); }
+Fd open_dir(const std::string& path) {
+  return std::move(*open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY));
+}
 
 FileId id_of(const std::string& path) { return *file_id(open_dir(path).get(), path); }
 
@@ -63,7 +65,8 @@ TEST_CASE("two thousand levels, and two thousand folders beside each other") {
     here = std::move(*open_at(here.get(), "d", O_RDONLY | O_DIRECTORY));
   }
   here = open_dir(tree.path("job"));
-  for (int i = 0; i < 2000; ++i) REQUIRE(::mkdirat(here.get(), ("w" + std::to_string(i)).c_str(), 0700) == 0);
+  for (int i = 0; i < 2000; ++i)
+    REQUIRE(::mkdirat(here.get(), ("w" + std::to_string(i)).c_str(), 0700) == 0);
   CHECK(remove_in(tree, "job"));
   CHECK_FALSE(tree.exists("job"));
 }

@@ -15,7 +15,8 @@ gpu::Gpu make_gpu(const std::string& id, const std::string& vendor) {
   return gpu;
 }
 
-std::map<std::string, std::string> masks(const std::vector<gpu::Gpu>& node, const std::vector<gpu::Gpu>& assigned) {
+std::map<std::string, std::string> masks(const std::vector<gpu::Gpu>& node,
+                                         const std::vector<gpu::Gpu>& assigned) {
   const fence::Variables variables = fence::mask_variables(node, assigned);
   return {variables.begin(), variables.end()};
 }
@@ -41,8 +42,9 @@ TEST_CASE("names where all have one, else indices in PCI order") {
 }
 
 TEST_CASE("a vendor's indices count that vendor's GPUs alone") {
-  const std::vector<gpu::Gpu> node{make_gpu("0000:01:00.0", "nvidia"), make_gpu("0000:02:00.0", "amd"),
-                                   make_gpu("0000:03:00.0", "intel"), make_gpu("0000:04:00.0", "amd")};
+  const std::vector<gpu::Gpu> node{
+      make_gpu("0000:01:00.0", "nvidia"), make_gpu("0000:02:00.0", "amd"),
+      make_gpu("0000:03:00.0", "intel"), make_gpu("0000:04:00.0", "amd")};
   const auto found = masks(node, {node[3], node[2]});
   CHECK(found.at("ROCR_VISIBLE_DEVICES") == "1");
   CHECK(found.at("ZE_AFFINITY_MASK") == "0");

@@ -14,7 +14,8 @@ using gpuctl::testing::TempTree;
 
 namespace {
 
-fence::SpawnRequest request_for(const std::vector<std::string>& argv, fence::ProcessFence strongest) {
+fence::SpawnRequest request_for(const std::vector<std::string>& argv,
+                                fence::ProcessFence strongest) {
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   fence::SpawnRequest request;
   request.argv = argv;
@@ -36,7 +37,8 @@ int reap(pid_t pid) {
 }  // namespace
 
 TEST_CASE("a payload runs in its directory, with its environment, and its status comes back") {
-  for (const fence::ProcessFence strongest : {fence::ProcessFence::session, fence::ProcessFence::pid_namespace}) {
+  for (const fence::ProcessFence strongest :
+       {fence::ProcessFence::session, fence::ProcessFence::pid_namespace}) {
     const TempTree tree;
     const Result<Fd> dir = open_at(AT_FDCWD, tree.path(), O_RDONLY | O_DIRECTORY);
     fence::SpawnRequest request = request_for({"sh", "-c", "echo $WORD > out; exit 7"}, strongest);
@@ -57,7 +59,8 @@ TEST_CASE("a payload runs in its directory, with its environment, and its status
 }
 
 TEST_CASE("an exec that fails says why") {
-  for (const fence::ProcessFence strongest : {fence::ProcessFence::session, fence::ProcessFence::pid_namespace}) {
+  for (const fence::ProcessFence strongest :
+       {fence::ProcessFence::session, fence::ProcessFence::pid_namespace}) {
     const Result<fence::Child> child = fence::spawn(request_for({"/no/such/program"}, strongest));
     REQUIRE(child);
     REQUIRE(fence::release(*child));
@@ -69,11 +72,13 @@ TEST_CASE("an exec that fails says why") {
 }
 
 TEST_CASE("a payload that is never released never runs") {
-  for (const fence::ProcessFence strongest : {fence::ProcessFence::session, fence::ProcessFence::pid_namespace}) {
+  for (const fence::ProcessFence strongest :
+       {fence::ProcessFence::session, fence::ProcessFence::pid_namespace}) {
     const TempTree tree;
     pid_t pid = 0;
     {
-      const Result<fence::Child> child = fence::spawn(request_for({"touch", tree.path("ran")}, strongest));
+      const Result<fence::Child> child =
+          fence::spawn(request_for({"touch", tree.path("ran")}, strongest));
       REQUIRE(child);
       pid = child->pid;
     }  // the channel closes: as when the supervisor dies
@@ -83,5 +88,6 @@ TEST_CASE("a payload that is never released never runs") {
 }
 
 TEST_CASE("nothing to run is a usage error") {
-  CHECK(fence::spawn(request_for({}, fence::ProcessFence::session)).error().code == ErrorCode::usage);
+  CHECK(fence::spawn(request_for({}, fence::ProcessFence::session)).error().code ==
+        ErrorCode::usage);
 }

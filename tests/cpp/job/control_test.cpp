@@ -30,8 +30,10 @@ struct Listening {
     address.sun_family = AF_UNIX;
     const std::string path = tree.path("control");
     std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-    REQUIRE(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-    if (!bytes.empty()) REQUIRE(::send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) >= 0);
+    REQUIRE(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) ==
+            0);
+    if (!bytes.empty())
+      REQUIRE(::send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) >= 0);
     return socket;
   }
 };
@@ -48,7 +50,8 @@ std::string reply_of(const Fd& socket) {
 TEST_CASE("requests are read with who asks and how long to wait") {
   Listening listening;
   const Fd status = listening.client(R"({"do": "status"})");
-  const Fd kill = listening.client(R"({"do": "kill", "by": "me", "grace_usec": 5000000, "more": 1})");
+  const Fd kill =
+      listening.client(R"({"do": "kill", "by": "me", "grace_usec": 5000000, "more": 1})");
   const std::vector<job::ControlRequest> requests = listening.server.receive();
   REQUIRE(requests.size() == 2);
   CHECK(requests[0].kind == job::ControlRequest::Kind::status);
@@ -61,8 +64,9 @@ TEST_CASE("requests are read with who asks and how long to wait") {
 
 TEST_CASE("bad packets are answered and harm nobody") {
   Listening listening;
-  for (const std::string& bad : {std::string("{"), std::string("[]"), std::string("{}"), std::string(R"({"do": 1})"),
-                                 std::string(R"({"do": "dance"})"), std::string("\0\xff", 2), std::string(3000, '[')}) {
+  for (const std::string& bad :
+       {std::string("{"), std::string("[]"), std::string("{}"), std::string(R"({"do": 1})"),
+        std::string(R"({"do": "dance"})"), std::string("\0\xff", 2), std::string(3000, '[')}) {
     CAPTURE(bad.substr(0, 20));
     const Fd client = listening.client(bad);
     CHECK(listening.server.receive().empty());
@@ -77,7 +81,9 @@ TEST_CASE("bad packets are answered and harm nobody") {
 
 TEST_CASE("clients that leave or crowd in are let go") {
   Listening listening;
-  { const Fd gone = listening.client(""); }
+  {
+    const Fd gone = listening.client("");
+  }
   listening.server.receive();
   listening.server.receive();
   CHECK(listening.server.descriptors().size() == 1);
@@ -99,11 +105,13 @@ TEST_CASE("asking: an answer, nobody there, no answer in time") {
       ::usleep(1000);
     }
   });
-  const Result<std::string> reply = job::ask_supervisor(listening.dir.get(), R"({"do": "status"})", 20 * kUsecPerSec);
+  const Result<std::string> reply =
+      job::ask_supervisor(listening.dir.get(), R"({"do": "status"})", 20 * kUsecPerSec);
   server.join();
   REQUIRE(reply);
   CHECK(reply->find("fine") != std::string::npos);
-  CHECK(job::ask_supervisor(listening.dir.get(), R"({"do": "status"})", 10'000).error().code == ErrorCode::timeout);
+  CHECK(job::ask_supervisor(listening.dir.get(), R"({"do": "status"})", 10'000).error().code ==
+        ErrorCode::timeout);
   const TempTree empty;
   const Result<Fd> dir = open_at(AT_FDCWD, empty.path(), O_RDONLY | O_DIRECTORY);
   CHECK(job::ask_supervisor(dir->get(), "{}", 10'000).error().code == ErrorCode::vanished);

@@ -26,7 +26,8 @@ TEST_CASE("kill reasons are JAliEn's, each once") {
 TEST_CASE("what is not known is null and never left out") {
   const job::Report report;
   const Json json = to_json(report);
-  for (const char* key : {"started_at", "cpu_user_usec", "memory_peak_bytes", "lease_id", "cgroup", "kill", "workdir"}) {
+  for (const char* key : {"started_at", "cpu_user_usec", "memory_peak_bytes", "lease_id", "cgroup",
+                          "kill", "workdir"}) {
     CAPTURE(key);
     REQUIRE(json.contains(key));
     CHECK(json[key].is_null());

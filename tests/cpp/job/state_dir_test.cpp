@@ -37,7 +37,9 @@ TEST_CASE("a claim is a locked directory, and only one") {
 TEST_CASE("a dead supervisor's lock is free") {
   const TempTree tree;
   StateDir state = std::move(*StateDir::open(tree.path("state")));
-  { const Result<JobDir> dies = state.claim("a", 0); }
+  {
+    const Result<JobDir> dies = state.claim("a", 0);
+  }
   Result<JobDir> job = state.open_job("a.0");
   REQUIRE(job);
   CHECK(job->is_ours());
@@ -60,7 +62,7 @@ TEST_CASE("modes do not depend on the umask") {
   CHECK(StateDir::open(tree.path("state")));
   ::umask(before);
   for (const std::string& path : {tree.path("state"), tree.path("state/jobs"), own(tree)}) {
-    struct stat status {};
+    struct stat status{};
     REQUIRE(::stat(path.c_str(), &status) == 0);
     CHECK((status.st_mode & 07777) == 0700);
   }
@@ -73,7 +75,7 @@ TEST_CASE("a shared state directory is sticky or refused; its jobs are shared li
   CHECK(StateDir::open(tree.path("state")).error().code == ErrorCode::permission);
   REQUIRE(::chmod(tree.path("state").c_str(), 01777) == 0);
   REQUIRE(StateDir::open(tree.path("state")));
-  struct stat status {};
+  struct stat status{};
   REQUIRE(::stat(tree.path("state/jobs").c_str(), &status) == 0);
   CHECK((status.st_mode & 07777) == 01777);
   REQUIRE(::chmod(own(tree).c_str(), 0770) == 0);

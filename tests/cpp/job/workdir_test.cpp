@@ -30,7 +30,7 @@ TEST_CASE("a planned directory is made, published and removed") {
   const Workdir workdir = made(tree);
   CHECK_FALSE(tree.exists("alien-job-1"));
   REQUIRE(job::publish_workdir(workdir));
-  struct stat status {};
+  struct stat status{};
   REQUIRE(::stat(workdir.path().c_str(), &status) == 0);
   CHECK((status.st_mode & 07777) == 0700);
   CHECK(remove(workdir, workdir.id));
@@ -73,9 +73,11 @@ TEST_CASE("what is there is never taken") {
 TEST_CASE("patterns choose what is kept") {
   const TempTree tree;
   const Workdir workdir = made(tree);
-  for (const char* name : {"a.root", "b.log", "sub/c.root", ".hidden.root"}) tree.write(workdir.made_as + "/" + name, name);
+  for (const char* name : {"a.root", "b.log", "sub/c.root", ".hidden.root"})
+    tree.write(workdir.made_as + "/" + name, name);
   std::vector<std::string> problems;
-  const std::vector<std::string> kept = job::keep_outputs(workdir, {"*.root", "none"}, tree.path("out"), problems);
+  const std::vector<std::string> kept =
+      job::keep_outputs(workdir, {"*.root", "none"}, tree.path("out"), problems);
   CHECK(kept == std::vector<std::string>{"a.root", "sub/c.root"});
   CHECK(problems.empty());
   CHECK(tree.read("out/sub/c.root") == "sub/c.root");

@@ -42,7 +42,8 @@ TEST_CASE("numbers that no job can have, ourselves and our ancestors are refused
     CAPTURE(pid);
     proc::Stat target;
     target.pid = pid;
-    if (const Result<proc::Stat> known = proc::read_stat(fs, pid > 0 ? pid : 1)) target.start_ticks = known->start_ticks;
+    if (const Result<proc::Stat> known = proc::read_stat(fs, pid > 0 ? pid : 1))
+      target.start_ticks = known->start_ticks;
     // Signal 0 does nothing even where the guard fails.
     CHECK(signaller.send(target, 0) == kill::Sent::refused);
   }

@@ -46,7 +46,8 @@ TEST_CASE("one TERM for each process, however often it is asked") {
 
 TEST_CASE("rounds come slower and never stop coming") {
   CHECK(kill::round_delay(0) == 0);
-  for (unsigned round = 1; round < 200; ++round) CHECK(kill::round_delay(round) >= kill::round_delay(round - 1));
+  for (unsigned round = 1; round < 200; ++round)
+    CHECK(kill::round_delay(round) >= kill::round_delay(round - 1));
   CHECK(kill::round_delay(4'000'000'000U) == kUsecPerSec);
 }
 
@@ -65,7 +66,8 @@ TEST_CASE("survivors are named with where they wait; the dead are not") {
   proc::Stat leader = zombie;
   leader.pid = 9;
   leader.threads = 3;
-  const std::vector<kill::Survivor> survivors = kill::describe_survivors(fs, {stuck, zombie, leader});
+  const std::vector<kill::Survivor> survivors =
+      kill::describe_survivors(fs, {stuck, zombie, leader});
   REQUIRE(survivors.size() == 2);
   CHECK(survivors[0].wchan == "rpc_wait_bit_killable");
   CHECK(survivors[0].state == 'D');

@@ -14,15 +14,18 @@ using gpuctl::testing::TempTree;
 namespace {
 
 // A line as proc_pid_stat(5) has it.
-std::string line(const std::string& name, const std::string& state = "S", const std::string& threads = "1") {
+std::string line(const std::string& name, const std::string& state = "S",
+                 const std::string& threads = "1") {
   return "42 (" + name + ") " + state + " 7 42 42 0 -1 4194560 1 2 3 4 50 60 7 8 20 0 " + threads +
-         " 0 987654 1000 250 18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0";
+         " 0 987654 1000 250 18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 "
+         "0 0 0";
 }
 
 }  // namespace
 
 TEST_CASE("fields are found behind the last parenthesis, whatever the name is") {
-  for (const char* name : {"sh", "", "x) Z 1 (", "(", ")", ") R 1 2", "a b\nc", "gpuctl", "((((", "\xff\x80"}) {
+  for (const char* name :
+       {"sh", "", "x) Z 1 (", "(", ")", ") R 1 2", "a b\nc", "gpuctl", "((((", "\xff\x80"}) {
     CAPTURE(name);
     const Result<proc::Stat> stat = proc::parse_stat(line(name));
     REQUIRE(stat);
@@ -43,13 +46,15 @@ TEST_CASE("a zombie whose threads live is alive") {
   CHECK(proc::parse_stat(line("x", "Z"))->is_dead());
   CHECK_FALSE(proc::parse_stat(line("x", "Z", "2"))->is_dead());
   CHECK(proc::parse_stat(line("x", "X"))->is_dead());
-  for (const char* state : {"R", "S", "D", "T", "t", "I"}) CHECK_FALSE(proc::parse_stat(line("x", state))->is_dead());
+  for (const char* state : {"R", "S", "D", "T", "t", "I"})
+    CHECK_FALSE(proc::parse_stat(line("x", state))->is_dead());
 }
 
 TEST_CASE("what is no stat is malformed") {
-  for (const std::string& bad : {std::string(), std::string("42"), std::string("42 (sh)"), std::string("42 (sh) S"),
-                                 std::string("(sh) S 1"), "x" + line("sh"), line("sh").substr(0, 60),
-                                 std::string("-1 (a) S 1 2 3"), std::string(70'000, ' ')}) {
+  for (const std::string& bad :
+       {std::string(), std::string("42"), std::string("42 (sh)"), std::string("42 (sh) S"),
+        std::string("(sh) S 1"), "x" + line("sh"), line("sh").substr(0, 60),
+        std::string("-1 (a) S 1 2 3"), std::string(70'000, ' ')}) {
     CAPTURE(bad.substr(0, 40));
     CHECK_FALSE(proc::parse_stat(bad));
   }

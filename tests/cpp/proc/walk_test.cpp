@@ -17,13 +17,15 @@ using gpuctl::testing::TempTree;
 namespace {
 
 bool holds(const std::vector<proc::Stat>& all, pid_t pid) {
-  return std::any_of(all.begin(), all.end(), [&](const proc::Stat& each) { return each.pid == pid; });
+  return std::any_of(all.begin(), all.end(),
+                     [&](const proc::Stat& each) { return each.pid == pid; });
 }
 
 std::string stat_line(int pid, int ppid) {
   const std::string id = std::to_string(pid);
   return id + " (p" + id + ") S " + std::to_string(ppid) +
-         " 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 100 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n";
+         " 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 100 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 "
+         "0 0 0 0 0 0 0\n";
 }
 
 }  // namespace
@@ -45,7 +47,9 @@ TEST_CASE("children and grandchildren are found, parents first, strangers not") 
   CHECK_FALSE(holds(all, ::getpid()));
   CHECK_FALSE(holds(all, 1));
   const auto place = [&](pid_t pid) {
-    return std::find_if(all.begin(), all.end(), [&](const proc::Stat& each) { return each.pid == pid; }) - all.begin();
+    return std::find_if(all.begin(), all.end(),
+                        [&](const proc::Stat& each) { return each.pid == pid; }) -
+           all.begin();
   };
   CHECK(place(parent.pid()) < place(grandchild));
   CHECK(holds(proc::descendants(fs, parent.pid()), grandchild));
