@@ -1,7 +1,8 @@
-"""`gpuctl discover --json` as a whole process against `lspci -Dnn`, live and on a node of 400 PCI functions.
+"""`gpuctl discover --json` as a whole process against `lspci -Dnn`, live and on a node of 400 PCI
+functions.
 
-Not shown: nodes whose drivers are slow to answer sysfs reads. lspci reads configuration space too, and the names of
-all vendors; gpuctl reads what an inventory of GPUs needs.
+Not shown: nodes whose drivers are slow to answer sysfs reads. lspci reads configuration space
+too, and the names of all vendors; gpuctl reads what an inventory of GPUs needs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`import gpuctl` against `import psutil`, each in a fresh interpreter that imports nothing else.
 
-Both sides pay the interpreter's start; so does a third row, which shows how much of the ratio that is. `-I` keeps the
-environment's own hooks out.
+Both sides pay the interpreter's start; so does a third row, which shows how much of the ratio
+that is. `-I` keeps the environment's own hooks out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ def python(code: str) -> None:
 
 def inside(module: str) -> float:
     """Microseconds that the import alone takes, measured by the interpreter that does it."""
-    code = f"import time; t = time.perf_counter_ns(); import {module}; print(time.perf_counter_ns() - t)"
+    clock = "time.perf_counter_ns()"
+    code = f"import time; began = {clock}; import {module}; print({clock} - began)"
     done = subprocess.run(
         [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
     )

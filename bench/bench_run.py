@@ -1,7 +1,8 @@
 """`gpuctl run -- true` with namespaces against `timeout 10 true` and against bubblewrap.
 
-timeout(1) starts a child and waits for it; gpuctl also makes a pid and a mount namespace with an own /proc, records
-the job, listens for requests, proves the end and reports. bubblewrap makes namespaces and does none of the rest.
+timeout(1) starts a child and waits for it; gpuctl also makes a pid and a mount namespace with an
+own /proc, records the job, listens for requests, proves the end and reports. bubblewrap makes
+namespaces and does none of the rest.
 
 Not shown: how both behave under a payload that does something.
 """

@@ -1,7 +1,8 @@
 """Arena: a pid and mount namespace of its own in which a payload may try to kill everything.
 
-Process 1 (stage.py) is out of reach of whatever runs in there and tells what is alive. A pilot, which starts gpuctl
-as a real one does, and a neighbour of the same user stand there to be hit. Closing the arena ends all in it.
+Process 1 (stage.py) is out of reach of whatever runs in there and tells what is alive. A pilot,
+which starts gpuctl as a real one does, and a neighbour of the same user stand there to be hit.
+Closing the arena ends all in it.
 
     with Arena(binary, uid=65534) as arena:
         job = arena.run(["--ttl", "1"], ["sleep", "60"])
@@ -37,7 +38,8 @@ class ArenaError(Exception):
 
 
 def outer_command() -> list[str]:
-    """How to enter the outer namespaces; as a user, by way of a user namespace that keeps the uid."""
+    """How to enter the outer namespaces; as a user, by way of a user namespace that keeps the
+    uid."""
     command = ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc"]
     if os.geteuid() != 0:
         command += ["--user", "--map-current-user"]

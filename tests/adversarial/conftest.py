@@ -1,4 +1,5 @@
-"""Arenas for payloads that fight back. Each test that takes `arena` runs as root and as a plain user, where it can."""
+"""Arenas for payloads that fight back. Each test that takes `arena` runs as root and as a plain
+user, where it can."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Process 1 of an arena: starts, signals, lists and reaps processes on request.
 
-It runs inside the arena's own pid namespace, with a /proc of its own, so what it lists is all that is
-alive in there. Requests and answers are JSON, one object a line, on stdin and stdout; see arena.py.
+It runs inside the arena's own pid namespace, with a /proc of its own, so what it lists is all
+that is alive in there. Requests and answers are JSON, one object a line, on stdin and stdout; see
+arena.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Who ends a job, and what dies with whom: supervisor, caller, signals, several requests at once."""
+"""Who ends a job, and what dies with whom: supervisor, caller, signals, several requests at
+once."""
 
 from __future__ import annotations
 
@@ -85,7 +86,8 @@ def test_a_dead_jobs_name_can_be_used_again(arena: Arena, fence: str) -> None:
 
 
 def test_what_nobody_can_see_is_not_called_gone(root_arena: Arena) -> None:
-    """A job of a session in one pid namespace, judged from a sibling that shares the state directory."""
+    """A job of a session in one pid namespace, judged from a sibling that shares the state
+    directory."""
     arena = root_arena
     job = start(arena, "daemon-stays", "--process-fence", "session", "--job", "hidden")
     arena.send(job.supervisor)
@@ -103,7 +105,8 @@ def test_what_nobody_can_see_is_not_called_gone(root_arena: Arena) -> None:
 
 
 def test_a_foreign_proc_is_noticed(root_arena: Arena) -> None:
-    """In a pid namespace without its own /proc, numbers there are other processes: nothing may be signalled by them."""
+    """In a pid namespace without its own /proc, numbers there are other processes: nothing may be
+    signalled by them."""
     arena = root_arena
     out = arena.folder / "out"
     gpuctl = [arena.binary, "--state-dir", arena.state, "run", "--", "true"]
@@ -344,7 +347,7 @@ def test_ended_while_it_starts(arena: Arena, fence: str, number: signal.Signals)
             "sleep",
             "30",
         ]
-        script = f'"$@" & pid=$!; sleep 0.{round_ * 5 // 6:03d}; kill -{int(number)} $pid; wait $pid; exit 0'
+        script = f'"$@" & pid=$!; sleep 0.{round_ * 5 // 6:03d}; kill -{int(number)} $pid; wait $pid; exit 0'  # noqa: E501
         pid = arena.spawn(["sh", "-c", script, "sh", *command])
         assert arena.wait(pid, 20) == 0
         arena.wait_until(lambda: arena.strangers() == [], "the end of all of it")

@@ -1,4 +1,5 @@
-"""Payloads that try to kill their way out: pilot, neighbour and supervisor live, and the report tells the end."""
+"""Payloads that try to kill their way out: pilot, neighbour and supervisor live, and the report
+tells the end."""
 
 from __future__ import annotations
 
@@ -51,7 +52,8 @@ def test_init_cannot_be_hurt_from_inside(arena: Arena) -> None:
 
 
 def test_killed_from_outside_it_says_so(arena: Arena) -> None:
-    """Somebody ends the namespace's init: all of the payload is gone, and the supervisor tells it."""
+    """Somebody ends the namespace's init: all of the payload is gone, and the supervisor tells
+    it."""
     job = arena.run([], [arena.tools / "villain", "ignore-term", arena.folder / "beats"])
     arena.wait_for_beats()
     [init] = [each for each in arena.processes() if each["ppid"] == job.supervisor]

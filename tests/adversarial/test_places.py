@@ -25,7 +25,7 @@ def test_a_full_state_directory(root_arena: Arena, size: str) -> None:
     arena = root_arena
     state = arena.make_user_folder("small")
     ran = arena.folder / "ran"
-    script = f'mount -t tmpfs -o size={size} tmpfs {state} || exit 77; "$@"; code=$?; find {state} -mindepth 3 | grep -v "/\\." >&2; exit $code'
+    script = f'mount -t tmpfs -o size={size} tmpfs {state} || exit 77; "$@"; code=$?; find {state} -mindepth 3 | grep -v "/\\." >&2; exit $code'  # noqa: E501
     options = [
         "run",
         "--state-dir",
@@ -52,7 +52,7 @@ def test_a_full_state_directory(root_arena: Arena, size: str) -> None:
 def test_a_full_work_directory(root_arena: Arena) -> None:
     arena = root_arena
     place = arena.make_user_folder("small")
-    script = f'mount -t tmpfs -o size=64k tmpfs {place} || exit 77; "$@"; code=$?; ls -A {place}; exit $code'
+    script = f'mount -t tmpfs -o size=64k tmpfs {place} || exit 77; "$@"; code=$?; ls -A {place}; exit $code'  # noqa: E501
     payload = "dd if=/dev/zero of=big bs=1k count=100 2>/dev/null; echo full"
     options = [
         "run",
@@ -100,13 +100,14 @@ def test_a_full_output_directory_is_told(root_arena: Arena) -> None:
 
 
 def test_a_masked_proc_falls_back_to_a_session(user_arena: Arena) -> None:
-    """Containers mask parts of /proc; then a user may not mount another. It is said, and `kill 0` is still stopped."""
+    """Containers mask parts of /proc; then a user may not mount another. It is said, and `kill 0`
+    is still stopped."""
     arena = user_arena
     if os.geteuid() != 0:
         pytest.skip("needs root to mask /proc")
     report = arena.folder / "report.json"
     drop = f"setpriv --reuid={USER} --regid={USER} --clear-groups"
-    script = f'mount -t tmpfs tmpfs /proc/sys/kernel/../../driver || mount --bind /dev/null /proc/kcore || exit 77; exec {drop} "$@"'
+    script = f'mount -t tmpfs tmpfs /proc/sys/kernel/../../driver || mount --bind /dev/null /proc/kcore || exit 77; exec {drop} "$@"'  # noqa: E501
     options = [
         "--state-dir",
         arena.state,
@@ -146,7 +147,7 @@ def test_no_user_namespaces_falls_back(tools: Path, arena_reason: str | None) ->
     with make_arena(tools, arena_reason, "user") as arena:
         out = arena.folder / "out"
         report = arena.folder / "report.json"
-        script = 'echo 0 > /proc/sys/user/max_user_namespaces || exit 77; shift 0; exec setpriv --bounding-set=-all --inh-caps=-all "$@"'
+        script = 'echo 0 > /proc/sys/user/max_user_namespaces || exit 77; shift 0; exec setpriv --bounding-set=-all --inh-caps=-all "$@"'  # noqa: E501
         gpuctl = [
             arena.binary,
             "run",

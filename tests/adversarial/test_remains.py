@@ -1,4 +1,5 @@
-"""Payloads that leave something behind or refuse to go: afterwards nothing of them beats, and there is a proof."""
+"""Payloads that leave something behind or refuse to go: afterwards nothing of them beats, and
+there is a proof."""
 
 from __future__ import annotations
 
@@ -70,7 +71,8 @@ def test_a_bomb_is_ended(arena: Arena, fence: str) -> None:
 
 
 def test_one_term_per_process(user_arena: Arena, fence: str) -> None:
-    """A second TERM means "abort" to many frameworks; the payload would tell it by its exit code."""
+    """A second TERM means "abort" to many frameworks; the payload would tell it by its exit
+    code."""
     arena = user_arena
     options = ["--process-fence", fence, "--job", "one", "--forced-kill-timeout", "2"]
     job = arena.run(options, [arena.tools / "villain", "fork-on-term", arena.folder / "beats"])
@@ -84,7 +86,7 @@ def test_one_term_per_process(user_arena: Arena, fence: str) -> None:
 def test_stdout_held_open_does_not_hold_the_caller(arena: Arena, fence: str) -> None:
     """A daemon keeps the pipe: the reader's end of file must come when gpuctl ends."""
     inner = f"{arena.tools}/villain daemon {arena.folder}/beats; echo done"
-    gpuctl = f"{arena.binary} -q run --state-dir {arena.state} --process-fence {fence} --forced-kill-timeout 1"
+    gpuctl = f"{arena.binary} -q run --state-dir {arena.state} --process-fence {fence} --forced-kill-timeout 1"  # noqa: E501
     reader = arena.spawn(["sh", "-c", f"{gpuctl} -- sh -c '{inner}' | cat > {arena.folder}/out"])
     assert arena.wait(reader, 20) == 0
     assert (arena.folder / "out").read_text() == "done\n"

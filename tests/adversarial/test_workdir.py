@@ -1,4 +1,5 @@
-"""What payloads do to their work directory: it goes, nothing outside is touched, and only plain files are kept."""
+"""What payloads do to their work directory: it goes, nothing outside is touched, and only plain
+files are kept."""
 
 from __future__ import annotations
 
@@ -41,7 +42,7 @@ def test_it_goes_whatever_is_in_it(arena: Arena, script: str) -> None:
 
 
 def test_five_thousand_levels(arena: Arena) -> None:
-    script = "d=$(printf 'd/%.0s' $(seq 100)); for i in $(seq 50); do mkdir -p $d && cd -P $d 2>/dev/null || exit 1; done"
+    script = "d=$(printf 'd/%.0s' $(seq 100)); for i in $(seq 50); do mkdir -p $d && cd -P $d 2>/dev/null || exit 1; done"  # noqa: E501
     job = run_in_workdir(arena, script)
     assert_gone(arena, job)
 
@@ -57,7 +58,7 @@ def test_very_many_names_need_little_memory(user_arena: Arena) -> None:
 def test_links_are_not_followed(arena: Arena) -> None:
     precious = arena.make_user_folder("precious")
     (precious / "file").write_text("precious")
-    script = f"ln -s {precious} out; ln -s {precious}/file f.out; ln {precious}/file hard 2>/dev/null; mkdir d; ln -s {precious} d/e"
+    script = f"ln -s {precious} out; ln -s {precious}/file f.out; ln {precious}/file hard 2>/dev/null; mkdir d; ln -s {precious} d/e"  # noqa: E501
     job = run_in_workdir(arena, script)
     assert_gone(arena, job)
     assert (precious / "file").read_text() == "precious"
@@ -118,7 +119,7 @@ def test_a_mount_inside_is_not_entered(root_arena: Arena) -> None:
     arena = root_arena
     precious = arena.make_user_folder("precious")
     (precious / "file").write_text("precious")
-    # With a session the mount outlives the payload; in a mount namespace of its own it would be gone.
+    # With a session the mount outlives the payload; in a mount namespace it would be gone.
     script = f"mkdir m; mount --bind {precious} m"
     job = run_in_workdir(arena, script, "--process-fence", "session")
     assert (precious / "file").read_text() == "precious"
@@ -130,7 +131,8 @@ def test_only_plain_files_are_kept(arena: Arena) -> None:
     (secret / "key").write_text("secret")
     script = f"""
         echo good > a.out; mkdir sub; echo deep > sub/b.out; chmod 0 sub
-        ln -s {secret}/key link.out; mkfifo fifo.out; ln -s {secret} dir.out; ln -s {secret} via; mkdir folder.out
+        ln -s {secret}/key link.out; mkfifo fifo.out
+        ln -s {secret} dir.out; ln -s {secret} via; mkdir folder.out
         printf 'x\\000y' > binary.out; : > empty.out; echo no > other
     """
     output = arena.folder / "output"
@@ -147,7 +149,7 @@ def test_planted_links_in_the_output_are_not_written_through(arena: Arena) -> No
     precious = arena.make_user_folder("precious")
     (precious / "file").write_text("precious")
     output = arena.make_user_folder("output")
-    script = f"ln -s {precious}/file {output}/a.out; ln -s {precious} {output}/sub; mkdir sub; echo x > a.out; echo x > sub/file"
+    script = f"ln -s {precious}/file {output}/a.out; ln -s {precious} {output}/sub; mkdir sub; echo x > a.out; echo x > sub/file"  # noqa: E501
     job = run_in_workdir(arena, script, "--keep", "*", "--output", output)
     assert (precious / "file").read_text() == "precious"
     assert (output / "a.out").read_text() == "x\n"

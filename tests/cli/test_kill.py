@@ -1,4 +1,5 @@
-"""`gpuctl kill --job`: which job is meant, and what it says when there is none. What it does: tests/adversarial."""
+"""`gpuctl kill --job`: which job is meant, and what it says when there is none. What it does:
+tests/adversarial."""
 
 from __future__ import annotations
 
@@ -107,7 +108,8 @@ def test_a_finished_job_is_not_on_record(kill: Run, gpuctl: Run, tmp_path: Path)
 def test_a_report_that_was_not_delivered_is_kept_true(
     kill: Run, gpuctl: Run, tmp_path: Path
 ) -> None:
-    """The job is over and its report found no place: it stays on record, and a kill does not rewrite history."""
+    """The job is over and its report found no place: it stays on record, and a kill does not
+    rewrite history."""
     place = tmp_path / "later" / "report.json"
     done = gpuctl(
         "run",

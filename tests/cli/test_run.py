@@ -1,4 +1,5 @@
-"""`gpuctl run` for a payload that behaves: exit codes, descriptors, environment, report, events, places."""
+"""`gpuctl run` for a payload that behaves: exit codes, descriptors, environment, report, events,
+places."""
 
 from __future__ import annotations
 
@@ -328,7 +329,7 @@ def test_the_callers_other_children_live(gpuctl_binary: Path, options: list[str]
 
 def test_a_relayed_run_passes_signals_on(gpuctl_binary: Path, options: list[str]) -> None:
     gpuctl = " ".join([str(gpuctl_binary), *options])
-    script = f"sleep 60 >/dev/null & echo $!; exec {gpuctl} -- sh -c 'trap \"exit 9\" TERM; echo up; while :; do sleep 0.1; done'"
+    script = f"sleep 60 >/dev/null & echo $!; exec {gpuctl} -- sh -c 'trap \"exit 9\" TERM; echo up; while :; do sleep 0.1; done'"  # noqa: E501
     process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     sleeper = int(process.stdout.readline())

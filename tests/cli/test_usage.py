@@ -1,4 +1,5 @@
-"""The command line itself: what is refused, with which words and exit code, and whose flags are whose."""
+"""The command line itself: what is refused, with which words and exit code, and whose flags are
+whose."""
 
 from __future__ import annotations
 
