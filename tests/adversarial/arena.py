@@ -198,7 +198,7 @@ class Arena:
         os.chown(folder, self.uid if os.geteuid() == 0 else -1, -1)
         argv = [*wrapper, self.binary, "run", "--state-dir", self.state]
         argv += ["--report", folder / "report.json", *options, "--", *command]
-        outputs = {"stdout": folder / "stdout", "stderr": folder / "stderr"}
+        outputs: dict[str, Any] = {"stdout": folder / "stdout", "stderr": folder / "stderr"}
         outputs.update(files)
         pilot = self.spawn([self.tools / "pilot", folder, *argv], env=env, **outputs)
         return Job(self, folder, pilot)
