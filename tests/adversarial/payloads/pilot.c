@@ -7,14 +7,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void tell(const char *name, int value) {
+static void tell(const char* name, int value) {
   char temporary[16];
   snprintf(temporary, sizeof temporary, ".%s", name);
-  FILE *file = fopen(temporary, "w");
-  if (file == NULL || fprintf(file, "%d\n", value) < 0 || fclose(file) != 0 || rename(temporary, name) != 0) _exit(98);
+  FILE* file = fopen(temporary, "w");
+  if (file == NULL || fprintf(file, "%d\n", value) < 0 || fclose(file) != 0 ||
+      rename(temporary, name) != 0)
+    _exit(98);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc < 3 || chdir(argv[1]) != 0) return 98;
   pid_t child = fork();
   if (child == 0) {

@@ -22,11 +22,11 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
+extern char** environ;
 
-static volatile uint64_t *beats;
+static volatile uint64_t* beats;
 
-static void open_beats(const char *path) {
+static void open_beats(const char* path) {
   int fd = open(path, O_RDWR | O_CREAT, 0666);
   if (fd < 0 || ftruncate(fd, 4096) != 0) _exit(98);
   beats = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -67,8 +67,8 @@ static int kill_parent(void) {
 }
 
 static int kill_listed(void) {
-  DIR *proc = opendir("/proc");
-  for (struct dirent *each = readdir(proc); each != NULL; each = readdir(proc)) {
+  DIR* proc = opendir("/proc");
+  for (struct dirent* each = readdir(proc); each != NULL; each = readdir(proc)) {
     pid_t pid = atoi(each->d_name);
     if (pid > 0 && pid != getpid()) kill(pid, SIGKILL);
   }
@@ -98,12 +98,12 @@ static int daemonize(void) {
   return 0;
 }
 
-static int daemonize_envless(char *self, char *path) {
+static int daemonize_envless(char* self, char* path) {
   if (fork() == 0) {
     setsid();
     if (fork() != 0) _exit(0);
-    char *arguments[] = {"kworker/0:1", "beat", path, NULL};
-    char *nothing[] = {NULL};
+    char* arguments[] = {"kworker/0:1", "beat", path, NULL};
+    char* nothing[] = {NULL};
     execve(self, arguments, nothing);
     _exit(97);
   }
@@ -197,7 +197,7 @@ static int comet(void) {
 // As many processes as the limit allows, each trying to make more.
 static int bomb(void) {
   setrlimit(RLIMIT_NPROC, &(struct rlimit){120, 120});
-  volatile uint64_t *made = beats + 1;
+  volatile uint64_t* made = beats + 1;
   const pid_t first = getpid();
   for (int round = 0; round < 7; ++round) fork();
   for (time_t end = now() + 60; now() < end; usleep(2000)) {
@@ -210,7 +210,7 @@ static int bomb(void) {
   return 0;
 }
 
-static void *worker(void *unused) {
+static void* worker(void* unused) {
   (void)unused;
   beat_forever();
   return NULL;
@@ -223,7 +223,7 @@ static int leader_exits(void) {
   return 0;
 }
 
-static void *forking_worker(void *unused) {
+static void* forking_worker(void* unused) {
   if (fork() == 0) beat_forever();
   return unused;
 }
@@ -235,7 +235,7 @@ static int thread_forks(void) {
   return 0;
 }
 
-static int odd_name(const char *name) {
+static int odd_name(const char* name) {
   if (fork() == 0) {
     setsid();
     if (fork() != 0) _exit(0);
@@ -321,15 +321,17 @@ static int tell_signals(void) {
 }
 
 static int tell_descriptors(void) {
-  DIR *folder = opendir("/proc/self/fd");
-  for (struct dirent *each = readdir(folder); each != NULL; each = readdir(folder)) {
+  DIR* folder = opendir("/proc/self/fd");
+  for (struct dirent* each = readdir(folder); each != NULL; each = readdir(folder)) {
     int fd = atoi(each->d_name);
     if (each->d_name[0] != '.' && fd != dirfd(folder)) printf("%d\n", fd);
   }
   return 0;
 }
 
-static void on_user_signal(int number) { printf("got %d\n", number == SIGUSR1 ? 1 : 2), fflush(stdout), ++terms; }
+static void on_user_signal(int number) {
+  printf("got %d\n", number == SIGUSR1 ? 1 : 2), fflush(stdout), ++terms;
+}
 
 static int tell_user_signal(void) {
   signal(SIGUSR1, on_user_signal);
@@ -352,10 +354,10 @@ static int end_on_int(void) {
   return interrupted ? 42 : 0;
 }
 
-static int crash(void) { return *(volatile int *)(uintptr_t)8; }
+static int crash(void) { return *(volatile int*)(uintptr_t)8; }
 
-int main(int argc, char **argv) {
-  const char *name = argc > 1 ? argv[1] : "";
+int main(int argc, char** argv) {
+  const char* name = argc > 1 ? argv[1] : "";
   if (argc > 2) open_beats(argv[2]);
 #define CASE(word, call) \
   if (strcmp(name, word) == 0) return call
