@@ -59,8 +59,9 @@ def gpuctl_binary() -> Path:
 def gpuctl(gpuctl_binary: Path) -> Gpuctl:
     """Run gpuctl: `gpuctl(*args, env=None, input=None, timeout=60, cwd=None)`.
 
-    `env` is laid over the environment of the test run, from which `GPUCTL_*` settings were
-    removed; a value of None removes that variable. Standard input is empty unless given.
+    `env` is laid over the environment of the test run, from which `GPUCTL_*` and `PYTHON*`
+    settings were removed; a value of None removes that variable. Standard input is empty unless
+    given.
     """
 
     def run(
@@ -86,7 +87,7 @@ def gpuctl(gpuctl_binary: Path) -> Gpuctl:
 
 
 def _environment(extra: Mapping[str, str | None] | None) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("GPUCTL_")}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("GPUCTL_", "PYTHON"))}
     for name, value in (extra or {}).items():
         if value is None:
             kept.pop(name, None)

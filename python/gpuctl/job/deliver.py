@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from gpuctl.errors import IoError
@@ -58,4 +59,11 @@ def _print(text: str) -> None:
         sys.stdout.buffer.write(utf8(text))
         sys.stdout.flush()
     except (OSError, ValueError) as error:
+        _forget_stdout()
         raise IoError(f"the report could not be printed on stdout: {error}") from None
+
+
+def _forget_stdout() -> None:
+    """What it did not take stays in its buffer: Python would try again at exit, and answer 120."""
+    with suppress(OSError, ValueError), Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
