@@ -25,6 +25,7 @@ have_python() { find_python >/dev/null; }
 have_doctest() { [[ -f /usr/include/doctest/doctest.h || -f /usr/local/include/doctest/doctest.h ]]; }
 have_certificates() { [[ -s /etc/ssl/certs/ca-certificates.crt || -d /etc/pki/tls/certs ]]; }
 have_lspci() { command -v lspci >/dev/null; }
+have_chattr() { command -v chattr >/dev/null; }
 have_bwrap() { command -v bwrap >/dev/null; }
 have_find() { command -v find >/dev/null && command -v xargs >/dev/null; }
 have_flock() { command -v flock >/dev/null; }
@@ -42,6 +43,7 @@ package_of() {
     certificates:*) echo ca-certificates ;;
     lspci:apt) echo pciutils pci.ids ;;
     lspci:dnf) echo pciutils hwdata ;;
+    chattr:*) echo e2fsprogs ;;
     bwrap:*) echo bubblewrap ;;
     find:*) echo findutils ;;
     flock:*) echo util-linux ;;

@@ -11,6 +11,7 @@ verb_main() {
     local arguments=()
     source "$root/tools/dev/setup.sh"
     set_up tests
+    need_packages lspci chattr readelf
     need_wheels test
     while (($#)); do
         arguments+=("$(from_caller "$1")")
