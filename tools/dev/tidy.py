@@ -1,7 +1,7 @@
 """clang-tidy on every C++ file that changed since it last passed, two at a time.
 
 A file's verdict depends on itself, on every project header it reaches, on its compile command and
-on the checks: their hash names an empty file in build/tidy/passed. System headers and clang-tidy
+on the checks: their hash names an empty file in the cache folder. System headers and clang-tidy
 are pinned by the machine and requirements/lint.txt, whose text is in the hash too.
 
     python tools/dev/tidy.py        # after `cmake --preset tidy`
@@ -21,7 +21,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build" / "tidy"
-PASSED = BUILD / "passed"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+PASSED = CACHE / "gpuctl" / "tidy"  # for all checkouts of this user: a key holds no path of one
 INCLUDE = re.compile(r'^\s*#\s*include\s*["<]([^">]+)[">]', re.MULTILINE)
 INCLUDE_FOLDERS = [ROOT / "cpp" / "include", ROOT / "cpp", ROOT / "tests" / "cpp"]
 SETTINGS = [ROOT / ".clang-tidy", ROOT / "requirements" / "lint.txt"]
@@ -44,9 +45,10 @@ def sources_with_keys() -> list[tuple[Path, str]]:
         source = Path(entry["file"])
         if ROOT not in source.parents or BUILD in source.parents:
             continue
-        digest = hashlib.sha256(settings + entry["command"].encode())
+        command = entry["command"].replace(str(ROOT), "")
+        digest = hashlib.sha256(settings + command.encode())
         for path in sorted(reached_from(source)):
-            digest.update(str(path).encode() + b"\0" + path.read_bytes())
+            digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
         found.append((source, digest.hexdigest()))
     return sorted(found)
 

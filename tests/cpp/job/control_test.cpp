@@ -26,6 +26,7 @@ struct Listening {
   // A client that has sent these bytes.
   Fd client(const std::string& bytes) const {
     Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    REQUIRE(socket.get() >= 0);
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     const std::string path = tree.path("control");

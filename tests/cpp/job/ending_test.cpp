@@ -8,12 +8,13 @@ using job::Ending;
 namespace {
 
 constexpr Usec kSecond = kUsecPerSec;
-const job::KillReason* kTtl = job::find_kill_reason("TTL");
-const job::KillReason* kKilled = job::find_kill_reason("KILLED");
+
+const job::KillReason* ttl() { return job::find_kill_reason("TTL"); }
+const job::KillReason* killed() { return job::find_kill_reason("KILLED"); }
 
 Ending begun(int signal, Usec grace, Usec now = 100 * kSecond) {
   Ending ending;
-  ending.begin(kKilled, "words", signal, grace, now);
+  ending.begin(killed(), "words", signal, grace, now);
   return ending;
 }
 
@@ -44,11 +45,11 @@ TEST_CASE("no grace is force at once; the longest grace is kept to the microseco
 
 TEST_CASE("a second request shortens the time and keeps the reason") {
   Ending ending = begun(SIGTERM, 60 * kSecond);
-  ending.begin(kTtl, "later", SIGTERM, 600 * kSecond, 101 * kSecond);
+  ending.begin(ttl(), "later", SIGTERM, 600 * kSecond, 101 * kSecond);
   CHECK(ending.deadline() == 160 * kSecond);
-  ending.begin(kTtl, "later", SIGTERM, 5 * kSecond, 102 * kSecond);
+  ending.begin(ttl(), "later", SIGTERM, 5 * kSecond, 102 * kSecond);
   CHECK(ending.deadline() == 107 * kSecond);
-  CHECK(ending.reason() == kKilled);
+  CHECK(ending.reason() == killed());
   CHECK(ending.detail() == "words");
 }
 
@@ -57,8 +58,8 @@ TEST_CASE("what is left behind by a payload that ended has no reason until someb
   ending.begin(nullptr, "", SIGTERM, 5 * kSecond, 0);
   CHECK(ending.has_begun());
   CHECK(ending.reason() == nullptr);
-  ending.begin(kKilled, "words", SIGTERM, 1 * kSecond, 1 * kSecond);
-  CHECK(ending.reason() == kKilled);
+  ending.begin(killed(), "words", SIGTERM, 1 * kSecond, 1 * kSecond);
+  CHECK(ending.reason() == killed());
   CHECK(ending.deadline() == 2 * kSecond);
 }
 

@@ -9,7 +9,6 @@
 
 using namespace gpuctl;
 using gpuctl::testing::Child;
-using gpuctl::testing::TempTree;
 
 namespace {
 
