@@ -19,8 +19,9 @@ def jobs_on_record(arena: Arena) -> list[str]:
 
 
 def start(arena: Arena, payload: str, *options: object) -> Job:
+    before = arena.beats()
     job = arena.run(options, [arena.tools / "villain", payload, arena.folder / "beats"])
-    arena.wait_for_beats()
+    arena.wait_for_beats(before)
     return job
 
 
