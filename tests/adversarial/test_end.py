@@ -152,7 +152,8 @@ def test_die_with_parent(arena: Arena, wrapper: tuple[str, ...]) -> None:
 
 
 def test_a_stopped_supervisor_goes_on(arena: Arena, fence: str) -> None:
-    job = arena.run(["--process-fence", fence, "--job", "stop"], ["sh", "-c", "sleep 0.1; exit 8"])
+    job = arena.run(["--process-fence", fence, "--job", "stop"], ["sh", "-c", "sleep 1; exit 8"])
+    arena.wait_until(lambda: "payload started" in job.stderr, "the start")
     arena.send(job.supervisor, signal.SIGSTOP)
     killer = arena.start_gpuctl("kill", "--job", "stop", "--grace", "1")
     arena.wait_until(lambda: len(arena.strangers(job)) >= 2, "the killer's start")
