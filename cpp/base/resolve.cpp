@@ -26,6 +26,7 @@ struct OpenHow {
 constexpr __u64 kResolveNoMagiclinks = 0x02;
 constexpr __u64 kResolveInRoot = 0x10;
 
+constexpr int kMaxAttempts = 32;
 constexpr int kMaxLinks = 40;  // as the kernel's path walk (MAXSYMLINKS)
 
 void push_front_components(std::deque<std::string>& pending, std::string_view path) {
@@ -73,9 +74,15 @@ int open_in_root_by_kernel(int root_fd, const std::string& path, int flags) {
   OpenHow how{};
   how.flags = static_cast<__u64>(flags | O_CLOEXEC);
   how.resolve = kResolveInRoot | kResolveNoMagiclinks;
-  return static_cast<int>(retry_on_interrupt([&] {
-    return ::syscall(syscall_numbers::kOpenat2, root_fd, path.c_str(), &how, sizeof how);
-  }));
+  // EAGAIN: a rename or mount anywhere on the machine met our "..", so the kernel could not vouch
+  // for the root (openat2(2)). On a busy node that may come several times in a row.
+  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    const long fd = retry_on_interrupt([&] {
+      return ::syscall(syscall_numbers::kOpenat2, root_fd, path.c_str(), &how, sizeof how);
+    });
+    if (fd >= 0 || errno != EAGAIN) return static_cast<int>(fd);
+  }
+  return open_in_root_by_walk(root_fd, path, flags);
 }
 
 int open_in_root_by_walk(int root_fd, const std::string& path, int flags) {

@@ -4,6 +4,10 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <atomic>
+#include <cstdio>
+#include <thread>
+
 #include "support/temp_tree.hpp"
 
 using namespace gpuctl;
@@ -92,4 +96,27 @@ TEST_CASE("a root must be a directory") {
     CHECK(fs.error().code == ErrorCode::usage);
   }
   CHECK(HostFs::open("/")->is_live());
+}
+
+TEST_CASE("renames elsewhere on the machine do not fail a read through `..`") {
+  TempTree tree;
+  tree.write("c/file", "text");
+  tree.write("busy/one", "");
+  tree.link("../../c/file", "a/b/link");
+  const Result<HostFs> fs = HostFs::open(tree.path());
+  REQUIRE(fs);
+  std::atomic<bool> over{false};
+  std::thread renamer([&] {
+    const std::string one = tree.path("busy/one");
+    const std::string two = tree.path("busy/two");
+    while (!over) {
+      static_cast<void>(std::rename(one.c_str(), two.c_str()));
+      static_cast<void>(std::rename(two.c_str(), one.c_str()));
+    }
+  });
+  int failed = 0;
+  for (int i = 0; i < 3000; ++i) failed += fs->read_file("a/b/link") ? 0 : 1;
+  over = true;
+  renamer.join();
+  CHECK(failed == 0);
 }
