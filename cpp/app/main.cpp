@@ -6,6 +6,7 @@
 
 #include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/json.hpp"
+#include "gpuctl/base/without.hpp"
 #include "help.hpp"
 #include "verbs.hpp"
 
@@ -34,7 +35,19 @@ int dispatch(const Context& context) {
   return run_config(context);
 }
 
+// Not a setting: only tests have a reason for it, so it stands in no table (base/without.hpp).
+Result<void> take_test_switches(const Environment& environment) {
+  const Result<Without> chosen =
+      parse_without(environment.find("GPUCTL_TEST_WITHOUT").value_or(""));
+  if (!chosen) return fail(chosen.error());
+  set_without(*chosen);
+  return {};
+}
+
 int start(int argc, char** argv) {
+  Environment environment = read_environment(environ);
+  if (Result<void> taken = take_test_switches(environment); !taken)
+    return complain(taken.error(), 2);
   Result<Invocation> invocation = parse_command_line(argc, argv);
   if (!invocation) return complain(invocation.error(), 2);
   if (invocation->has("version")) return print_version(*invocation);
@@ -46,7 +59,7 @@ int start(int argc, char** argv) {
   if (std::string(invocation->verb->name) == "help") return run_help(*invocation);
   if (invocation->has("help")) return print(help_text(*invocation->verb), 0);
   if (invocation->verb->in_python) return exec_python_verb(*invocation);
-  Result<Context> context = make_context(std::move(*invocation), read_environment(environ));
+  Result<Context> context = make_context(std::move(*invocation), std::move(environment));
   if (!context) return complain(context.error(), 2);
   return dispatch(*context);
 }

@@ -1,36 +1,19 @@
 #include "gpuctl/proc/identity.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 
 #include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/parse.hpp"
-#include "gpuctl/base/syscall_numbers.hpp"
-#include "gpuctl/proc/stat.hpp"
+#include "pidfs.hpp"
 
 namespace gpuctl::proc {
 namespace {
 
-constexpr std::uint64_t kPidfsMagic = 0x50494446;  // "PIDF", PID_FS_MAGIC of <linux/magic.h>
-
 std::string process_path(pid_t pid, const std::string& name) {
   return std::string(host_paths::kProc) + "/" + std::to_string(pid) + "/" + name;
-}
-
-// Before Linux 6.9 every pidfd had the same anonymous inode, which identifies nothing.
-std::optional<std::uint64_t> unique_inode(int pidfd) {
-  struct statfs file_system{};
-  struct stat status{};
-  if (::fstatfs(pidfd, &file_system) != 0 ||
-      static_cast<std::uint64_t>(file_system.f_type) != kPidfsMagic)
-    return {};
-  if (::fstat(pidfd, &status) != 0) return {};
-  return status.st_ino;
 }
 
 // After `unshare --pid` without a /proc of its own, the numbers there are those of other processes.
@@ -43,6 +26,15 @@ Result<void> require_own_proc(const HostFs& fs) {
   return fail(
       ErrorCode::unavailable, proc->path(),
       "it does not show this pid namespace: mount one that does (`mount -t proc proc /proc`)");
+}
+
+// Nobody has the number, or a thread has it now. Everything else leaves the question open; so does a process that is
+// not in /proc and can be signalled: hidepid hides it (its own user's too, where it is not dumpable).
+Liveness judge_without_handle(const Error& error, pid_t pid) {
+  if (error.errno_value == ENOENT && (::kill(pid, 0) == 0 || errno == EPERM))
+    return Liveness::unknown;
+  const bool gone = error.code == ErrorCode::not_found || error.code == ErrorCode::vanished;
+  return gone ? Liveness::dead : Liveness::unknown;
 }
 
 }  // namespace
@@ -66,12 +58,6 @@ Result<std::uint64_t> read_namespace(const HostFs& fs, pid_t pid, const char* ki
   return parse_unsigned(text.substr(open + 1, text.size() - open - 2), "namespace");
 }
 
-Result<Fd> open_pidfd(pid_t pid) {
-  Fd fd(static_cast<int>(::syscall(syscall_numbers::kPidfdOpen, pid, 0)));
-  if (!fd) return fail_errno(errno, std::to_string(pid), "cannot open a pidfd");
-  return fd;
-}
-
 Result<Here> read_here(const HostFs& fs) {
   if (Result<void> own = require_own_proc(fs); !own) return fail(own.error());
   const Result<std::string> boot_id = read_boot_id(fs);
@@ -82,12 +68,9 @@ Result<Here> read_here(const HostFs& fs) {
 }
 
 Result<Identity> identify(const HostFs& fs, const Here& here, pid_t pid) {
-  const Result<Fd> pidfd = open_pidfd(pid);
-  const Result<Stat> stat = read_stat(fs, pid);
-  if (!stat) return fail(stat.error());
-  Identity identity{here.boot_id, here.pid_namespace, pid, stat->start_ticks, std::nullopt};
-  if (pidfd) identity.pidfs_inode = unique_inode(pidfd->get());
-  return identity;
+  const Result<Handle> handle = Handle::open(fs, pid);
+  if (!handle) return fail(handle.error());
+  return handle->identify(fs, here);
 }
 
 Liveness judge(const HostFs& fs, const Identity& identity) {
@@ -97,16 +80,16 @@ Liveness judge(const HostFs& fs, const Identity& identity) {
   const Result<std::uint64_t> here = read_namespace(fs, ::getpid(), "pid");
   if (!here || *here != identity.pid_namespace) return Liveness::unknown;
 
-  const Result<Fd> pidfd = open_pidfd(identity.pid);
-  if (!pidfd && pidfd.error().errno_value == ESRCH) return Liveness::dead;
-  if (pidfd && identity.pidfs_inode) {
-    const std::optional<std::uint64_t> inode = unique_inode(pidfd->get());
+  const Result<Handle> handle = Handle::open(fs, identity.pid);
+  if (!handle) return judge_without_handle(handle.error(), identity.pid);
+  if (handle->kind() == Handle::Kind::pidfd && identity.pidfs_inode) {
+    const std::optional<std::uint64_t> inode = internal::unique_inode(handle->fd());
     if (inode && *inode != *identity.pidfs_inode) return Liveness::dead;
   }
-  const Result<Stat> stat = read_stat(fs, identity.pid);
-  if (!stat) return stat.error().code == ErrorCode::permission ? Liveness::unknown : Liveness::dead;
-  if (stat->start_ticks != identity.start_ticks || stat->is_dead()) return Liveness::dead;
-  return Liveness::alive;
+  if (handle->has_ended(fs)) return Liveness::dead;
+  const Result<Stat> stat = handle->read_stat(fs);
+  if (!stat) return handle->exists() ? Liveness::unknown : Liveness::dead;  // hidepid
+  return stat->start_ticks == identity.start_ticks ? Liveness::alive : Liveness::dead;
 }
 
 void store(Record& record, const std::string& prefix, const Identity& identity) {

@@ -14,6 +14,7 @@
 #include "gpuctl/base/fd.hpp"
 #include "gpuctl/base/host_fs.hpp"
 #include "gpuctl/base/record.hpp"
+#include "gpuctl/proc/stat.hpp"
 
 namespace gpuctl::proc {
 
@@ -50,6 +51,50 @@ Liveness judge(const HostFs& fs, const Identity& identity);
 
 // pidfd_open(2); ErrorCode::unsupported on kernels before 5.3, vanished when the process is gone.
 Result<Fd> open_pidfd(pid_t pid);
+
+// A hold on one process. Whoever gets its number later, what is asked here is answered for that process or not at all.
+//
+// A pidfd; where the kernel has none (EL8) or refuses it, an open /proc/PID directory, whose files end with ESRCH once
+// the process is reaped. Both may be given to pidfd_send_signal(2) where that exists (5.1). Closed with the object.
+//
+//   Result<Handle> handle = Handle::open(fs, pid);
+//   Result<Stat> stat = handle->read_stat(fs);         // of that process, whatever the number means by now
+//   if (stat && stat->start_ticks == wanted.start_ticks && !handle->has_ended(fs)) …
+class Handle {
+ public:
+  enum class Kind { pidfd, proc_dir };
+
+  // Of a process, not of one of its threads. ErrorCode::vanished or not_found when there is none.
+  static Result<Handle> open(const HostFs& fs, pid_t pid);
+
+  pid_t pid() const { return pid_; }
+  Kind kind() const { return kind_; }
+
+  // For poll(2) (readable: ended; a pidfd only) and pidfd_send_signal(2).
+  int fd() const { return fd_.get(); }
+
+  // Not reaped yet: a zombie still exists.
+  bool exists() const;
+
+  // No thread of it lives any more. A first thread that ended before the others is no end.
+  bool has_ended(const HostFs& fs) const;
+
+  // ErrorCode::vanished once it is reaped.
+  Result<Stat> read_stat(const HostFs& fs) const;
+
+  Result<Identity> identify(const HostFs& fs, const Here& here) const;
+
+ private:
+  Handle(Fd fd, pid_t pid, Kind kind) : fd_(std::move(fd)), pid_(pid), kind_(kind) {}
+  Result<std::string> read_proc_file(const char* name) const;
+
+  Fd fd_;
+  pid_t pid_;
+  Kind kind_;
+};
+
+// The process that the thread `tid` belongs to: itself for a process. /proc opens for threads too.
+Result<pid_t> thread_group_of(const HostFs& fs, pid_t tid);
 
 // Keys PREFIX.boot_id, PREFIX.pid, ... of a record.
 void store(Record& record, const std::string& prefix, const Identity& identity);
