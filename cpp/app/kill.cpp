@@ -9,6 +9,7 @@
 #include "gpuctl/job/finish.hpp"
 #include "gpuctl/job/report.hpp"
 #include "verbs.hpp"
+#include "wanted_job.hpp"
 
 namespace gpuctl::app {
 namespace {
@@ -18,78 +19,6 @@ constexpr Usec kAnswerMargin =
     90 * kUsecPerSec;  // for the rounds of KILL and the clean-up behind the grace
 constexpr Usec kListenMargin =
     10 * kUsecPerSec;  // a supervisor listens soon after it took the job's name
-
-// What `--job` names: ID, or UID/ID where root means another user's.
-struct Wanted {
-  std::optional<uid_t> owner;
-  std::string id;
-  std::string resubmission;  // empty: whichever there is
-};
-
-Result<Wanted> wanted_job(const Invocation& invocation) {
-  const std::string text = *invocation.last("job");
-  const std::size_t slash = text.find('/');
-  Wanted wanted;
-  if (slash != std::string::npos) {
-    const Result<std::uint64_t> uid =
-        parse_unsigned(text.substr(0, slash), "`--job UID/ID`", 10, 0xfffffffe);
-    if (!uid) return fail(uid.error());
-    wanted.owner = static_cast<uid_t>(*uid);
-  }
-  Result<std::string> id = parse_job_id(slash == std::string::npos ? text : text.substr(slash + 1));
-  if (!id) return fail(id.error());
-  wanted.id = std::move(*id);
-  if (const std::optional<std::string> given = invocation.last("resubmission")) {
-    const Result<std::uint64_t> number = parse_unsigned(*given, "`--resubmission`", 10, 1'000'000);
-    if (!number) return fail(number.error());
-    wanted.resubmission = std::to_string(*number);
-  }
-  return wanted;
-}
-
-std::vector<std::string> names_of(const job::StateDir& state, const Wanted& wanted) {
-  std::vector<std::string> found;
-  for (const std::string& name : state.jobs().value_or(std::vector<std::string>())) {
-    const std::size_t dot = name.rfind('.');
-    const bool same_submission =
-        wanted.resubmission.empty() || name.substr(dot + 1) == wanted.resubmission;
-    if (name.substr(0, dot) == wanted.id && same_submission) found.push_back(name);
-  }
-  return found;
-}
-
-// The one job that is meant, as its directory's name.
-Result<std::string> name_of_job(const job::StateDir& state, const Wanted& wanted) {
-  const std::vector<std::string> found = names_of(state, wanted);
-  if (found.size() == 1) return found.front();
-  if (found.empty()) {
-    return fail(
-        ErrorCode::not_found, "",
-        "no job `" + wanted.id + "` of this user is on record below `" + state.path() + "`");
-  }
-  std::string names;
-  for (const std::string& each : found) names += " " + each;
-  return fail(ErrorCode::usage, "",
-              "several submissions of `" + wanted.id + "` are on record:" + names +
-                  "; choose with --resubmission");
-}
-
-// The user whose job it is: named, or ourselves, or for root the only other one who has such a job.
-Result<uid_t> owner_of_job(const std::optional<std::string>& state_dir, const Wanted& wanted) {
-  const uid_t self = ::geteuid();
-  if (wanted.owner) return *wanted.owner;
-  if (self != 0) return self;
-  std::vector<uid_t> owners;
-  for (const uid_t uid : job::StateDir::owners(state_dir)) {
-    const Result<job::StateDir> state = job::StateDir::open_of(state_dir, uid);
-    if (!state || names_of(*state, wanted).empty()) continue;
-    if (uid == self) return self;
-    owners.push_back(uid);
-  }
-  if (owners.size() < 2) return owners.empty() ? self : owners.front();
-  return fail(ErrorCode::usage, "",
-              "several users have a job `" + wanted.id + "`: choose with --job UID/ID");
-}
 
 // Root ends a user's job as that user: what the user's records name (processes, directories, a place for the report) is
 // then reached with the user's rights and no more.
@@ -185,7 +114,7 @@ int run_kill(const Context& context) {
     complain("`kill` needs `--job ID` and nothing else; see `gpuctl kill --help`");
     return 2;
   }
-  const Result<Wanted> wanted = wanted_job(context.invocation);
+  const Result<WantedJob> wanted = wanted_job(context.invocation);
   if (!wanted) return complain(wanted.error(), 2);
   if (const Result<Usec> grace = grace_of(context, 0); !grace) return complain(grace.error(), 2);
   const std::string by =
