@@ -17,11 +17,13 @@ void pass_on(int number) {
   if (fresh_process > 0) ::kill(static_cast<pid_t>(fresh_process), number);
 }
 
-// One that the caller ignores stays ignored.
+// As in the supervisor itself: what a terminal sends stays ignored where the caller ignores it (nohup, background jobs
+// of a shell); TERM is how a job is ended, and some starters leave it ignored (unshare(1) of util-linux 2.36).
 sigset_t relayed_signals() {
   sigset_t wanted;
   ::sigemptyset(&wanted);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2}) {
+  for (const int number : {SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2}) ::sigaddset(&wanted, number);
+  for (const int number : {SIGINT, SIGHUP}) {
     struct sigaction now{};
     ::sigaction(number, nullptr, &now);
     if (now.sa_handler != SIG_IGN) ::sigaddset(&wanted, number);

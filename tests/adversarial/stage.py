@@ -50,7 +50,8 @@ def spawn(request: dict[str, Any]) -> dict[str, Any]:
             os.setuid(request["uid"])
         os.chdir(request["cwd"])
         signal.pthread_sigmask(signal.SIG_SETMASK, set())
-        for number in (signal.SIGPIPE, signal.SIGINT):
+        # Python ignores SIGPIPE, unshare(1) of util-linux 2.36 SIGINT and SIGTERM.
+        for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         os.execvpe(request["argv"][0], request["argv"], request["env"])
     except OSError as error:

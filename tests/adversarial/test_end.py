@@ -238,6 +238,17 @@ def test_an_ignored_int_stays_ignored(arena: Arena) -> None:
     assert job.wait() == 3
 
 
+@pytest.mark.parametrize("others", ["", "sleep 600 & "], ids=["plain", "relayed"])
+def test_term_ends_the_job_also_where_the_caller_ignores_it(arena: Arena, others: str) -> None:
+    """unshare(1) of util-linux 2.36 leaves it ignored to all that it starts."""
+    script = f"trap '' TERM; {others}exec \"$@\""
+    job = arena.run([], ["sleep", "60"], wrapper=("sh", "-c", script, "sh"))
+    arena.wait_until(lambda: "payload started" in job.stderr, "the start")
+    arena.send(job.supervisor, signal.SIGTERM)
+    assert job.wait() == 143
+    assert job.report["kill_reason"]["name"] == "KILLED"
+
+
 def test_an_ignored_child_signal_does_no_harm(arena: Arena) -> None:
     """Whoever ignores SIGCHLD has its children reaped by the kernel, exit status and all."""
     for script in ('trap "" CHLD; exec "$@"', 'trap "" CHLD; sleep 600 & exec "$@"'):
