@@ -30,9 +30,10 @@ bool send_word(int fd, Word word, int value, const char* step) {
   return ::send(fd, &message, sizeof message, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof message);
 }
 
-Result<Received> receive(int fd, int timeout_ms) {
-  pollfd waiting{fd, POLLIN, 0};
-  const int ready = retry_on_interrupt([&] { return ::poll(&waiting, 1, timeout_ms); });
+Result<Received> receive(int fd, int timeout_ms, int lifeline) {
+  std::array<pollfd, 2> waiting{{{fd, POLLIN, 0}, {lifeline, 0, 0}}};
+  const int ready =
+      retry_on_interrupt([&] { return ::poll(waiting.data(), waiting.size(), timeout_ms); });
   if (ready == 0) return fail(ErrorCode::timeout, "", "the new process does not answer");
   Received received;
   iovec piece{&received.message, sizeof received.message};

@@ -40,7 +40,8 @@ Result<Channel> make_channel();
 // False when nobody is left at the other end.
 bool send_word(int fd, Word word, int value = 0, const char* step = "");
 
-// The next message; ErrorCode::vanished when the other end is gone, timeout when none comes in time.
-Result<Received> receive(int fd, int timeout_ms);
+// The next message; ErrorCode::timeout when none comes in time, vanished when everybody who could send one is gone. The
+// latter is told by the channel, or, where the caller itself keeps the other end, by `lifeline`: a pipe that hangs up.
+Result<Received> receive(int fd, int timeout_ms, int lifeline = -1);
 
 }  // namespace gpuctl::fence::internal

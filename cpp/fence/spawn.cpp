@@ -1,5 +1,6 @@
 #include "gpuctl/fence/spawn.hpp"
 
+#include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -48,7 +49,8 @@ std::vector<Attempt> attempts(ProcessFence strongest) {
 
 // Waits for the payload's word that it is ready, or for init's that it failed.
 Result<void> await_ready(Child& child) {
-  const Result<Received> received = receive(child.channel.get(), kSetupTimeoutMs);
+  const Result<Received> received =
+      receive(child.channel.get(), kSetupTimeoutMs, child.exec_error.get());
   if (!received) return fail(received.error());
   const Message& message = received->message;
   if (message.word != Word::ready)
@@ -83,7 +85,7 @@ Result<Child> try_spawn(const SpawnRequest& request, const ExecPlan& plan, const
   child.pid = pid;
   child.channel = std::move(channel->ours);
   child.exec_error = std::move(exec_error->read_end);
-  channel->theirs.reset();
+  child.their_end = std::move(channel->theirs);
   exec_error->write_end.reset();
   if (const Result<void> ready = await_ready(child); !ready) {
     ::kill(pid, SIGKILL);  // our own child, not yet reaped: the number is still its
@@ -115,8 +117,10 @@ Result<Child> spawn(const SpawnRequest& request) {
 }
 
 Result<void> release(const Child& child) {
-  if (send_word(child.channel.get(), Word::go)) return {};
-  return fail_errno(errno, "", "the payload is gone before its exec");
+  pollfd lifeline{child.exec_error.get(), 0, 0};
+  const bool gone = ::poll(&lifeline, 1, 0) > 0;
+  if (!gone && send_word(child.channel.get(), Word::go)) return {};
+  return fail(ErrorCode::vanished, "", "the payload is gone before its exec");
 }
 
 std::optional<int> exec_errno(const Child& child) {

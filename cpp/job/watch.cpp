@@ -17,6 +17,8 @@ namespace gpuctl::job {
 namespace {
 
 constexpr Usec kSampleEvery = 10 * kUsecPerSec;
+// A start is noticed this late at most: a short payload does not pay for waking us in between.
+constexpr Usec kExecLook = kUsecPerSec / 50;
 constexpr Usec kLeftoverGrace =
     5 * kUsecPerSec;  // for what the payload leaves running when it ends
 
@@ -44,18 +46,26 @@ class Watch {
   // ---- what happened ----
 
   void wait_for_news(Usec now) {
-    std::vector<pollfd> waiting{{signals_.get(), POLLIN, 0}};
-    // With a session the other end is closed at the exec: it would be ready forever.
-    if (!payload_ended_ && has_init()) waiting.push_back({run_.child->channel.get(), POLLIN, 0});
-    if (!exec_known_) waiting.push_back({run_.child->exec_error.get(), POLLIN, 0});
-    if (run_.control) {
-      for (const int fd : run_.control->descriptors()) waiting.push_back({fd, POLLIN, 0});
-    }
-    ::poll(waiting.data(), waiting.size(), timeout_ms(now));
+    waiting_ = {{signals_.get(), POLLIN, 0}};
+    if (!payload_ended_ && has_init()) waiting_.push_back({run_.child->channel.get(), POLLIN, 0});
+    if (!exec_known_ && now >= exec_look_at_)
+      waiting_.push_back({run_.child->exec_error.get(), POLLIN, 0});
+    for (const int fd : control_descriptors()) waiting_.push_back({fd, POLLIN, 0});
+    ::poll(waiting_.data(), waiting_.size(), timeout_ms(now));
+  }
+
+  std::vector<int> control_descriptors() const {
+    return run_.control ? run_.control->descriptors() : std::vector<int>();
+  }
+
+  bool has_news(int fd) const {
+    return std::any_of(waiting_.begin(), waiting_.end(),
+                       [&](const pollfd& each) { return each.fd == fd && each.revents != 0; });
   }
 
   int timeout_ms(Usec now) const {
     Usec next = next_sample_;
+    if (!exec_known_ && now < exec_look_at_) next = std::min(next, exec_look_at_);
     if (run_.ttl_deadline && !run_.ending.has_begun()) next = std::min(next, *run_.ttl_deadline);
     if (const std::optional<Usec> look = run_.ending.next_look(now)) next = std::min(next, *look);
     return static_cast<int>(std::clamp<Usec>((next - now + 999) / 1000, 0, 60'000));
@@ -90,6 +100,7 @@ class Watch {
   }
 
   void read_signals() {
+    if (!has_news(signals_.get())) return;
     signalfd_siginfo info{};
     while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
       const int number = static_cast<int>(info.ssi_signo);
@@ -123,7 +134,8 @@ class Watch {
   }
 
   void read_control() {
-    if (!run_.control) return;
+    const std::vector<int> sources = control_descriptors();
+    if (std::none_of(sources.begin(), sources.end(), [&](int fd) { return has_news(fd); })) return;
     for (const ControlRequest& request : run_.control->receive()) {
       if (request.kind == ControlRequest::Kind::status) {
         run_.control->answer(request.client, status_json());
@@ -165,8 +177,9 @@ class Watch {
         payload_ended(status);
       } else {
         read_channel();
-        // Init itself was ended (KILL, or out of memory): with it all of the payload.
-        if (!payload_ended_) payload_ended(SIGKILL);
+        // Without a word of init its exit code is the payload's. One that was ended itself (KILL, or out of memory)
+        // took all of the payload along.
+        if (!payload_ended_) payload_ended(WIFEXITED(status) ? status : SIGKILL);
       }
     }
   }
@@ -256,7 +269,9 @@ class Watch {
 
   Run& run_;
   Fd signals_;
+  std::vector<pollfd> waiting_{};  // of the last wait, with what is ready
   Usec next_sample_ = monotonic_usec() + kSampleEvery;
+  Usec exec_look_at_ = monotonic_usec() + kExecLook;
   bool exec_known_ = false;
   bool payload_ended_ = false;
 };

@@ -50,11 +50,47 @@ TEST_CASE("a payload runs in its directory, with its environment, and its status
     REQUIRE(fence::release(*child));
     CHECK_FALSE(fence::exec_errno(*child));
     const int status = reap(child->pid);
-    const std::optional<int> told = fence::payload_status(*child);
-    const bool isolated = child->fence == fence::ProcessFence::pid_namespace;
-    CHECK(told.has_value() == isolated);
-    CHECK(WEXITSTATUS(isolated ? *told : status) == 7);
+    CHECK_FALSE(fence::payload_status(*child));
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 7);
     CHECK(tree.read("out") == "here\n");
+  }
+}
+
+TEST_CASE("init tells in words how a payload ended that leaves something running, or by a signal") {
+  const auto status_of = [](const char* script) {
+    const Result<fence::Child> child = fence::spawn(
+        request_for({"sh", "-c", script}, fence::ProcessFence::pid_namespace));
+    REQUIRE(child);
+    if (child->fence != fence::ProcessFence::pid_namespace) return std::optional<int>();
+    REQUIRE(fence::release(*child));
+    const int init_status = reap(child->pid);
+    CHECK(WIFEXITED(init_status));
+    CHECK(WEXITSTATUS(init_status) == 0);
+    const std::optional<int> told = fence::payload_status(*child);
+    REQUIRE(told);
+    return told;
+  };
+  if (const std::optional<int> left = status_of("sleep 0.2 & exit 7")) {
+    CHECK(WIFEXITED(*left));
+    CHECK(WEXITSTATUS(*left) == 7);
+  }
+  if (const std::optional<int> killed = status_of("kill -9 $$")) {
+    CHECK(WIFSIGNALED(*killed));
+    CHECK(WTERMSIG(*killed) == SIGKILL);
+  }
+}
+
+TEST_CASE("a payload that died before its release is not released") {
+  for (const fence::ProcessFence strongest :
+       {fence::ProcessFence::session, fence::ProcessFence::pid_namespace}) {
+    const Result<fence::Child> child = fence::spawn(request_for({"true"}, strongest));
+    REQUIRE(child);
+    REQUIRE(::kill(child->payload, SIGKILL) == 0);
+    reap(child->pid);
+    const Result<void> released = fence::release(*child);
+    REQUIRE_FALSE(released);
+    CHECK(released.error().code == ErrorCode::vanished);
   }
 }
 

@@ -51,6 +51,7 @@ struct Child {
   pid_t pid = 0;      // init with pid_namespace, else the payload: the direct child of the caller
   pid_t payload = 0;  // the payload's pid as the caller sees it
   Fd channel;         // SOCK_SEQPACKET: init's words (see payload_status)
+  Fd their_end;       // of the channel, kept open: init's end is told by SIGCHLD, not by a hang-up before it
   Fd exec_error;
   std::vector<std::string> notes;
 };
@@ -63,7 +64,8 @@ Result<void> release(const Child& child);
 // Why the exec failed, once `exec_error` is readable; nullopt when it succeeded.
 std::optional<int> exec_errno(const Child& child);
 
-// The payload's wait status, once init has sent it over `channel` (pid_namespace only); nullopt before.
+// The payload's wait status, once init has sent it over `channel` (pid_namespace only): when something was left running,
+// or a signal ended the payload. Otherwise init sends nothing and ends with the payload's exit code.
 std::optional<int> payload_status(const Child& child);
 
 }  // namespace gpuctl::fence
