@@ -169,7 +169,7 @@ Result<void> add_places(const Context& context, job::Spec& spec) {
   }
   if (const std::optional<std::string> parent = context.config.text("workdir"))
     spec.workdir_parent = absolute(*parent);
-  for (const char* flag : {"input", "output", "report", "events"}) {
+  for (const char* flag : {"input", "output", "report", "report-copy", "events"}) {
     const std::vector<std::string> given = invocation.all(flag);
     if (std::find(given.begin(), given.end(), "") != given.end())
       return usage(std::string("`--") + flag + "`: expected a path, got nothing");
@@ -181,6 +181,8 @@ Result<void> add_places(const Context& context, job::Spec& spec) {
     spec.output_dir = absolute(*output);
   if (const std::optional<std::string> report = invocation.last("report"))
     spec.report_path = absolute(*report);
+  if (const std::optional<std::string> copy = invocation.last("report-copy"))
+    spec.report_copy_path = absolute(*copy);
   const bool needs_workdir =
       spec.capture_output || !spec.keep.empty() || !spec.inputs.empty() || spec.output_dir;
   if (needs_workdir && !spec.workdir_parent)

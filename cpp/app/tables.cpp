@@ -87,6 +87,8 @@ const std::vector<Flag>& flags() {
       {"process-fence", 0, "KIND", "run", false,
        "strongest to try: pid_namespace or session [pid_namespace]"},
       {"report", 0, "FILE", "run,job", false, "write the report as JSON"},
+      {"report-copy", 0, "FILE", "run", false,
+       "write it there too, if that can be done; only FILE of --report is made up for later"},
       {"events", 0, "FILE|fd:N", "run,job", false,
        "write events while the job runs, one JSON object a line"},
       {"die-with-parent", 0, nullptr, "run", false, "end the job when the caller dies"},

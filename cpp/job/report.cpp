@@ -82,7 +82,7 @@ Json refused_json(const std::vector<kill::Refusal>& refused) {
 }
 
 Json fence_json(const FenceReport& fence) {
-  return {{"demanded", fence.demanded},
+  return {{"demanded", json_or_null(fence.demanded)},
           {"process", json_or_null(fence.process)},
           {"device", fence.device},
           {"notes", fence.notes}};

@@ -169,18 +169,21 @@ void answer_clients(Run& run, const Json& report) {
   for (const int client : run.waiting_clients) run.control->answer(client, reply);
 }
 
+bool write_report(Run& run, const std::string& path, const std::string& text) {
+  if (path.empty()) return true;
+  const Result<void> written = write_report_file(path, text);
+  if (!written)
+    run.trace.line(LogLevel::error, "the report was not written: " + written.error().message());
+  return written.has_value();
+}
+
 // First into the job's directory: from then on whoever finds the job delivers this report and makes none of its own.
 // The directory outlives the job only while the report was not delivered, or while something of the job lives.
 void deliver(Run& run, const Json& json, const std::string& text) {
   const bool recorded =
       !run.directory || replace_file(run.directory->dir.get(), kReportFile, text).has_value();
-  bool delivered = true;
-  if (!run.spec.report_path.empty()) {
-    const Result<void> written = write_report_file(run.spec.report_path, text);
-    delivered = written.has_value();
-    if (!written)
-      run.trace.line(LogLevel::error, "the report was not written: " + written.error().message());
-  }
+  write_report(run, run.spec.report_copy_path, text);
+  const bool delivered = write_report(run, run.spec.report_path, text);
   run.trace.event("end", {{"report", json}});
   if (!run.directory) return;
   answer_clients(run, json);

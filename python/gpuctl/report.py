@@ -41,7 +41,7 @@ class KillReason:
 class Fence:
     """What was demanded, and what kept the payload's processes and devices apart."""
 
-    demanded: str
+    demanded: str | None
     process: str | None
     device: str
     notes: tuple[str, ...]

@@ -1,9 +1,10 @@
 """Start `gpuctl run` and wait for it: the one way in which Python runs a payload.
 
 The supervisor gets a session of its own, so that neither a dying interpreter nor a Ctrl-C at its
-terminal reaches it, and writes its report into a private folder below TMPDIR. Whoever leaves the
-`with` block early asks it to end (INT after a KeyboardInterrupt, else TERM) and waits until it did:
-the escalation to KILL is the supervisor's own, and bounded.
+terminal reaches it, and writes a copy of its report into a private folder below TMPDIR; a
+`--report FILE` among the arguments is for whoever wants it also when this process is gone. Whoever
+leaves the `with` block early asks it to end (INT after a KeyboardInterrupt, else TERM) and waits
+until it did: the escalation to KILL is the supervisor's own, and bounded.
 
 Example:
     with Supervisor(["--ttl", "90", "--", "make", "test"]) as supervisor:
@@ -61,7 +62,7 @@ class Supervisor:
         self._folder = _private_folder()
         try:
             self._process = subprocess.Popen(
-                [binary, "run", "--report", str(self._report_path), *arguments],
+                [binary, "run", "--report-copy", str(self._report_path), *arguments],
                 env=env,
                 stdin=stdin,
                 stdout=stdout,

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from gpuctl.errors import IoError
 from gpuctl.job.events import utf8
 from gpuctl.job.options import JobOptions
+from gpuctl.job.report_file import write_report
 from gpuctl.job.trace import Trace, to_stderr
 from gpuctl.report import Report
 
-__all__ = ["deliver", "write_report"]
+__all__ = ["deliver"]
 
 
 def deliver(report: Report, options: JobOptions, trace: Trace) -> int:
@@ -24,7 +23,7 @@ def deliver(report: Report, options: JobOptions, trace: Trace) -> int:
     text = json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n"
     if options.report is not None:
         try:
-            write_report(Path(options.report), text)
+            write_report(options.report, text)
         except OSError as error:
             trace.error(f"the report was not written: `{options.report}`: {error.strerror}")
     if options.json:
@@ -32,24 +31,6 @@ def deliver(report: Report, options: JobOptions, trace: Trace) -> int:
     elif not options.quiet:
         to_stderr(report.render())
     return report.exit_code
-
-
-def write_report(path: Path, text: str) -> None:
-    """Whole or not at all; what is no regular file (a pipe, a terminal) is written to."""
-    data = utf8(text)
-    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
-        with path.open("wb") as stream:
-            stream.write(data)
-        return
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            os.fchmod(stream.fileno(), 0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink()
-        raise
 
 
 def _print(text: str) -> None:

@@ -16,6 +16,7 @@ from gpuctl import _core
 from gpuctl.jdl import Jdl, JobRequest
 from gpuctl.job.files import kept_patterns, local_executable, local_inputs
 from gpuctl.job.options import JobOptions
+from gpuctl.job.report_file import is_plain
 from gpuctl.job.trace import Trace
 from gpuctl.match.gpus import Choice
 from gpuctl.runner import spelled
@@ -51,6 +52,7 @@ def make_plan(
         "outer-grace": options.outer_grace,
         "output": options.output,
         "events": options.events,
+        "report": options.report if is_plain(options.report) else None,
         "workdir": settings.text("workdir") or os.environ.get("TMPDIR") or "/tmp",
         "ttl": options.ttl or _ttl(request, settings, trace),
         "forced-kill-timeout": options.forced_kill_timeout or _forced_kill(request, doc, settings),

@@ -51,7 +51,7 @@ struct Child {
   pid_t pid = 0;      // init with pid_namespace, else the payload: the direct child of the caller
   pid_t payload = 0;  // the payload's pid as the caller sees it
   Fd channel;         // SOCK_SEQPACKET: init's words (see payload_status)
-  Fd their_end;       // of the channel, kept open: init's end is told by SIGCHLD, not by a hang-up before it
+  Fd their_end;  // of the channel, kept open: init's end is told by SIGCHLD, not by a hang-up before it
   Fd exec_error;
   std::vector<std::string> notes;
 };

@@ -40,8 +40,8 @@ struct Usage {
 };
 
 struct FenceReport {
-  std::string demanded;                // strict, best, advisory
-  std::optional<std::string> process;  // pid_namespace, session
+  std::optional<std::string> demanded;  // strict, best, advisory; not in the records of a dead job
+  std::optional<std::string> process;   // pid_namespace, session
   std::string device =
       "advisory";  // what keeps the job off other GPUs; "advisory": environment masks only
   std::vector<std::string> notes;  // why it is not stronger

@@ -51,7 +51,8 @@ struct Spec {
   std::string gpus_json = "[]";  // records of the GPUs that the job was given, for the report
   bool has_gpus = false;
   BatchIds batch;
-  std::string report_path;  // empty: nowhere
+  std::string report_path;       // empty: nowhere
+  std::string report_copy_path;  // the same, for a caller that reads it at once
   Fd events;
 };
 
