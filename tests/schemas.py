@@ -1,7 +1,8 @@
 """The JSON Schemas of docs/schema, ready to validate real output.
 
-from schemas import validate
+from schemas import report_in, validate
 validate("job-report.json", json.loads(done.stdout))
+assert report_in(tmp_path)["state"] == "done"
 """
 
 from __future__ import annotations
@@ -20,6 +21,13 @@ FOLDER = Path(__file__).resolve().parent.parent / "docs" / "schema"
 def validate(name: str, document: Any) -> None:
     """Raise jsonschema.ValidationError with the place of what is wrong."""
     _validator(name).validate(document)
+
+
+def report_in(folder: Path) -> dict[str, Any]:
+    """The report.json in `folder`, which is a valid one."""
+    report: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    validate("job-report.json", report)
+    return report
 
 
 def schema(name: str) -> dict[str, Any]:

@@ -105,25 +105,21 @@ def test_a_finished_job_is_not_on_record(kill: Run, gpuctl: Run, tmp_path: Path)
     assert "no job `done`" in done.stderr
 
 
+def run_j(
+    gpuctl: Run, tmp_path: Path, report: str | Path, *command: str
+) -> subprocess.CompletedProcess[str]:
+    """A job that is over at once; it stays on record when its report finds no place."""
+    places = ("--state-dir", tmp_path / "state", "--report", report)
+    return gpuctl("run", "--job", "j", *places, "--", *command)
+
+
 def test_a_report_that_was_not_delivered_is_kept_true(
     kill: Run, gpuctl: Run, tmp_path: Path
 ) -> None:
     """The job is over and its report found no place: it stays on record, and a kill does not
     rewrite history."""
     place = tmp_path / "later" / "report.json"
-    done = gpuctl(
-        "run",
-        "--job",
-        "j",
-        "--state-dir",
-        tmp_path / "state",
-        "--report",
-        place,
-        "--",
-        "sh",
-        "-c",
-        "exit 5",
-    )
+    done = run_j(gpuctl, tmp_path, place, "sh", "-c", "exit 5")
     assert done.returncode == 5
     assert "the report was not written" in done.stderr
     [record] = (tmp_path / "state" / "jobs").glob("*/j.0/report.json")
@@ -136,17 +132,7 @@ def test_a_report_that_was_not_delivered_is_kept_true(
 
 
 def test_a_broken_record_is_left_alone(kill: Run, gpuctl: Run, tmp_path: Path) -> None:
-    gpuctl(
-        "run",
-        "--job",
-        "j",
-        "--state-dir",
-        tmp_path / "state",
-        "--report",
-        "/nowhere/r",
-        "--",
-        "true",
-    )
+    run_j(gpuctl, tmp_path, "/nowhere/r", "true")
     [folder] = (tmp_path / "state" / "jobs").glob("*/j.0")
     (folder / "job.rec").write_bytes(b"gpuctl job 1\nid=j\nchecksum=0000000000000000\n")
     done = kill("--job", "j")

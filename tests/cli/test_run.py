@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
 import pytest
-from schemas import validate
+from schemas import report_in
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -18,24 +19,6 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture(params=["pid_namespace", "session"])
 def fence(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-@pytest.fixture
-def options(tmp_path: Path) -> list[str]:
-    return [
-        "run",
-        "-q",
-        "--state-dir",
-        str(tmp_path / "state"),
-        "--report",
-        str(tmp_path / "report.json"),
-    ]
-
-
-def report_in(folder: Path) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    validate("job-report.json", report)
-    return report
 
 
 # ---- exit codes ----
@@ -193,54 +176,37 @@ def test_a_reader_that_left(gpuctl_binary: Path, options: list[str]) -> None:
     assert process.wait(30) == 128 + signal.SIGPIPE
 
 
-def test_init_holds_nothing_open(gpuctl_binary: Path, tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("needs root to look into init")
-    command = [
-        str(gpuctl_binary),
-        "run",
-        "-q",
-        "--state-dir",
-        str(tmp_path / "s"),
-        "--",
-        "sh",
-        "-c",
-        "echo; cat",
-    ]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+@contextmanager
+def running(gpuctl_binary: Path, tmp_path: Path) -> Iterator[int]:
+    """The pid of a supervisor whose payload has started, and ends with the block."""
+    command = [str(gpuctl_binary), "run", "-q", "--state-dir", str(tmp_path / "s")]
+    process = subprocess.Popen(
+        [*command, "--", "sh", "-c", "echo; cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     assert process.stdin is not None and process.stdout is not None
     process.stdout.readline()
-    [init] = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    links = [os.readlink(each) for each in Path(f"/proc/{init}/fd").iterdir()]
-    assert len(links) == 1, links
-    assert links[0].startswith("socket:")
+    yield process.pid
     process.stdin.close()
     assert process.wait(30) == 0
     process.stdout.close()
 
 
+def test_init_holds_nothing_open(gpuctl_binary: Path, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root to look into init")
+    with running(gpuctl_binary, tmp_path) as supervisor:
+        [init] = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+        links = [os.readlink(each) for each in Path(f"/proc/{init}/fd").iterdir()]
+    assert len(links) == 1, links
+    assert links[0].startswith("socket:")
+
+
 def test_memory_of_the_supervisor(gpuctl_binary: Path, tmp_path: Path) -> None:
-    command = [
-        str(gpuctl_binary),
-        "run",
-        "-q",
-        "--state-dir",
-        str(tmp_path / "s"),
-        "--",
-        "sh",
-        "-c",
-        "echo; cat",
-    ]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert process.stdin is not None and process.stdout is not None
-    process.stdout.readline()
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    sanitized = (
-        "asan" in Path(f"/proc/{process.pid}/maps").read_text() if os.geteuid() == 0 else False
-    )
-    process.stdin.close()
-    process.wait(30)
-    process.stdout.close()
+    with running(gpuctl_binary, tmp_path) as supervisor:
+        status = Path(f"/proc/{supervisor}/status").read_text()
+        sanitized = (
+            "asan" in Path(f"/proc/{supervisor}/maps").read_text() if os.geteuid() == 0 else False
+        )
     peak_kib = int(status.split("VmHWM:")[1].split()[0])
     if not sanitized:
         assert peak_kib < 6 * 1024

@@ -7,30 +7,12 @@ import os
 import subprocess
 import threading
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 
 import pytest
-from schemas import validate
+from schemas import report_in
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture
-def options(tmp_path: Path) -> list[str]:
-    return [
-        "run",
-        "-q",
-        "--state-dir",
-        str(tmp_path / "state"),
-        "--report",
-        str(tmp_path / "report.json"),
-    ]
-
-
-def report_in(folder: Path) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    validate("job-report.json", report)
-    return report
 
 
 # ---- report ----
@@ -85,23 +67,17 @@ def read_slowly(path: Path, into: list[str]) -> threading.Thread:
     return thread
 
 
+def reporting_to(place: str | Path, tmp_path: Path) -> list[str]:
+    return ["run", "-q", "--state-dir", str(tmp_path / "s"), "--report", str(place)]
+
+
 def test_a_long_report_goes_through_a_pipe(gpuctl: Run, tmp_path: Path) -> None:
     """More than a pipe holds at once."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     texts: list[str] = []
     reader = read_slowly(fifo, texts)
-    done = gpuctl(
-        "run",
-        "-q",
-        "--state-dir",
-        tmp_path / "s",
-        "--report",
-        fifo,
-        "--",
-        "true",
-        *["x" * 1000] * 120,
-    )
+    done = gpuctl(*reporting_to(fifo, tmp_path), "--", "true", *["x" * 1000] * 120)
     reader.join(30)
     assert done.returncode == 0
     assert len(json.loads(texts[0])["command"]) == 121
@@ -110,9 +86,7 @@ def test_a_long_report_goes_through_a_pipe(gpuctl: Run, tmp_path: Path) -> None:
 def test_a_pipe_without_a_reader_is_told(gpuctl: Run, tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    done = gpuctl(
-        "run", "-q", "--state-dir", tmp_path / "s", "--report", fifo, "--", "sh", "-c", "exit 3"
-    )
+    done = gpuctl(*reporting_to(fifo, tmp_path), "--", "sh", "-c", "exit 3")
     assert done.returncode == 3
     assert "the report was not written" in done.stderr
 
@@ -121,15 +95,7 @@ def test_a_report_on_stdout_keeps_the_payloads_words(gpuctl_binary: Path, tmp_pa
     """/dev/stdout is a link: neither it nor the file that stdout goes to is replaced."""
     out = tmp_path / "out"
     link = os.readlink("/dev/stdout")
-    command = [
-        str(gpuctl_binary),
-        "run",
-        "-q",
-        "--state-dir",
-        str(tmp_path / "s"),
-        "--report",
-        "/dev/stdout",
-    ]
+    command = [str(gpuctl_binary), *reporting_to("/dev/stdout", tmp_path)]
     with open(out, "wb") as stream:
         subprocess.run([*command, "--", "echo", "words"], stdout=stream, check=True, timeout=60)
     assert os.readlink("/dev/stdout") == link
@@ -143,33 +109,32 @@ def test_a_link_to_a_report_stays_a_link(gpuctl: Run, tmp_path: Path) -> None:
     target = tmp_path / "real" / "report.json"
     target.write_text("old")
     (tmp_path / "link").symlink_to(target)
-    assert (
-        gpuctl(
-            "run", "-q", "--state-dir", tmp_path / "s", "--report", tmp_path / "link", "--", "true"
-        ).returncode
-        == 0
-    )
+    assert gpuctl(*reporting_to(tmp_path / "link", tmp_path), "--", "true").returncode == 0
     assert (tmp_path / "link").is_symlink()
     assert json.loads(target.read_text())["state"] == "done"
 
 
 @pytest.mark.parametrize("place", [".", "/nowhere/report.json", "/proc/report.json"])
 def test_a_place_that_takes_no_report(gpuctl: Run, tmp_path: Path, place: str) -> None:
-    done = gpuctl(
-        "run",
-        "-q",
-        "--state-dir",
-        tmp_path / "s",
-        "--report",
-        place,
-        "--",
-        "sh",
-        "-c",
-        "exit 4",
-        cwd=tmp_path,
-    )
+    done = gpuctl(*reporting_to(place, tmp_path), "--", "sh", "-c", "exit 4", cwd=tmp_path)
     assert done.returncode == 4
     assert "the report was not written" in done.stderr
+
+
+def test_a_copy_is_one_more_report(gpuctl: Run, options: list[str], tmp_path: Path) -> None:
+    copy = tmp_path / "copy.json"
+    assert gpuctl(*options, "--report-copy", copy, "--", "true").returncode == 0
+    assert json.loads(copy.read_text()) == report_in(tmp_path)
+
+
+def test_a_copy_that_finds_no_place_is_told_and_forgotten(
+    gpuctl: Run, options: list[str], tmp_path: Path
+) -> None:
+    done = gpuctl(*options, "--report-copy", "/nowhere/copy", "--", "sh", "-c", "exit 4")
+    assert done.returncode == 4
+    assert "`/nowhere/" in done.stderr
+    assert report_in(tmp_path)["state"] == "done"
+    assert not list((tmp_path / "state" / "jobs").glob("*/*"))
 
 
 # ---- events and trace ----

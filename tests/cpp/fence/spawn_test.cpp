@@ -59,8 +59,8 @@ TEST_CASE("a payload runs in its directory, with its environment, and its status
 
 TEST_CASE("init tells in words how a payload ended that leaves something running, or by a signal") {
   const auto status_of = [](const char* script) {
-    const Result<fence::Child> child = fence::spawn(
-        request_for({"sh", "-c", script}, fence::ProcessFence::pid_namespace));
+    const Result<fence::Child> child =
+        fence::spawn(request_for({"sh", "-c", script}, fence::ProcessFence::pid_namespace));
     REQUIRE(child);
     if (child->fence != fence::ProcessFence::pid_namespace) return std::optional<int>();
     REQUIRE(fence::release(*child));
