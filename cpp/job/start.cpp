@@ -170,7 +170,7 @@ void mark_environment(Run& run) {
   if (run.spec.id || !has_variable(environment, "ALIEN_PROC_ID")) {
     set_environment(environment, "ALIEN_PROC_ID=" + run.report.id);
   }
-  if (run.workdir) set_environment(environment, "GPUCTL_WORKDIR=" + run.workdir->path());
+  if (run.workdir) set_environment(environment, "GPUCTL_JOB_WORKDIR=" + run.workdir->path());
 }
 
 Result<Fd> open_capture(Run& run, const char* name) {

@@ -235,6 +235,28 @@ def test_environment(gpuctl: Run, options: list[str], tmp_path: Path) -> None:
     assert found["ROCR_VISIBLE_DEVICES"] == "-1"
 
 
+def test_the_work_directory_has_a_name_that_is_no_setting(
+    gpuctl: Run, options: list[str], tmp_path: Path
+) -> None:
+    env = {"GPUCTL_WORKDIR": str(tmp_path)}
+    done = gpuctl(*options, "--job", "j", "--", "env", env=env)
+    found = [line for line in done.stdout.splitlines() if "WORKDIR=" in line]
+    assert found == [f"GPUCTL_JOB_WORKDIR={tmp_path}/alien-job-j"]
+
+
+@pytest.mark.parametrize("workdir", [None, "$GPUCTL_JOB_WORKDIR"])
+def test_a_run_in_a_run_makes_a_work_directory_only_when_told(
+    gpuctl: Run, gpuctl_binary: Path, options: list[str], tmp_path: Path, workdir: str | None
+) -> None:
+    told = "" if workdir is None else f'--workdir "{workdir}"'
+    inner = f"{gpuctl_binary} run -q --state-dir {tmp_path}/inner --job in {told} -- pwd"
+    outer = ("--workdir", tmp_path, "--job", "out", "--", "sh", "-c", f"{inner}; ls")
+    done = gpuctl(*options, *outer)
+    place = tmp_path / "alien-job-out"
+    assert done.stdout == f"{place if workdir is None else place / 'alien-job-in'}\n", done.stderr
+    assert not place.exists()
+
+
 def test_a_named_job_names_its_processes(gpuctl: Run, options: list[str]) -> None:
     done = gpuctl(
         *options,

@@ -59,6 +59,11 @@ TEST_CASE("what is enforced gets stronger or stays") {
   CHECK(Config::load(sources)->value("fence").enforced_by == tree.path("system"));
 }
 
+TEST_CASE("no setting is read from what a payload is told about its job") {
+  for (const ConfigKey& key : config_keys())
+    CHECK(std::string(key.variable).rfind("GPUCTL_JOB_", 0) == std::string::npos);
+}
+
 TEST_CASE("the system file may be absent, a named file may not") {
   ConfigSources sources;
   sources.system_file = "/nowhere/config.json";
