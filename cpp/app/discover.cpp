@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <map>
 
-#include "discover_options.hpp"
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/gpu/inventory.hpp"
 #include "gpuctl/gpu/json.hpp"
@@ -156,7 +155,8 @@ int run_discover(const Context& context) {
   }
   const Result<HostFs> fs = context.open_root();
   if (!fs) return complain(fs.error(), kExitUsage);
-  const Result<gpu::DiscoverOptions> options = discover_options(context);
+  const Result<gpu::DiscoverOptions> options =
+      gpu::make_discover_options(context.config.text("pci_ids"));
   if (!options) return complain(options.error(), kExitUsage);
   const Result<gpu::Inventory> inventory = gpu::discover(*fs, *options);
   if (!inventory) return complain(inventory.error(), kExitUnknown);

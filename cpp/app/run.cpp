@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "discover_options.hpp"
 #include "gpuctl/base/json.hpp"
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/base/syscall_numbers.hpp"
@@ -61,7 +60,8 @@ Result<void> add_gpus(const Context& context, job::Spec& spec) {
   if (!ids.empty()) {
     const Result<HostFs> fs = context.open_root();
     if (!fs) return fail(fs.error());
-    const Result<gpu::DiscoverOptions> options = discover_options(context);
+    const Result<gpu::DiscoverOptions> options =
+        gpu::make_discover_options(context.config.text("pci_ids"));
     if (!options) return fail(options.error());
     Result<gpu::Inventory> inventory = gpu::discover(*fs, *options);
     if (!inventory) return fail(inventory.error());

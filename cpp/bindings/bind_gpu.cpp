@@ -2,7 +2,6 @@
 
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "bindings.hpp"
 #include "errors.hpp"
@@ -15,24 +14,20 @@ namespace gpuctl::bindings {
 namespace {
 
 Result<std::string> discover_text(const std::string& root,
-                                  const std::optional<std::vector<std::string>>& pci_ids_files) {
+                                  const std::optional<std::string>& pci_ids) {
   const Result<HostFs> fs = HostFs::open(root);
   if (!fs) return fail(fs.error());
-  gpu::DiscoverOptions options;
-  if (pci_ids_files) options.pci_ids_files = *pci_ids_files;
-  const Result<gpu::Inventory> inventory = gpu::discover(*fs, options);
+  const Result<gpu::DiscoverOptions> options = gpu::make_discover_options(pci_ids);
+  if (!options) return fail(options.error());
+  const Result<gpu::Inventory> inventory = gpu::discover(*fs, *options);
   if (!inventory) return fail(inventory.error());
   return to_line(gpu::to_json(*inventory));
 }
 
-std::string discover_json(const py::str& root,
-                          const std::optional<std::vector<py::str>>& pci_ids_files) {
+std::string discover_json(const py::str& root, const std::optional<py::str>& pci_ids) {
   const std::string root_path = os_bytes(root);
-  std::optional<std::vector<std::string>> names;
-  if (pci_ids_files) {
-    names.emplace();
-    for (const py::str& file : *pci_ids_files) names->push_back(os_bytes(file));
-  }
+  const std::optional<std::string> names =
+      pci_ids ? std::optional(os_bytes(*pci_ids)) : std::nullopt;
   Result<std::string> text = [&] {
     const py::gil_scoped_release release;
     return discover_text(root_path, names);
@@ -43,7 +38,7 @@ std::string discover_json(const py::str& root,
 }  // namespace
 
 void bind_gpu(py::module_& module) {
-  module.def("discover_json", &discover_json, py::arg("root"), py::arg("pci_ids_files"));
+  module.def("discover_json", &discover_json, py::arg("root"), py::arg("pci_ids"));
 }
 
 }  // namespace gpuctl::bindings

@@ -1,9 +1,12 @@
 // The join: every source is read once, and what it knows is added to the GPU at that PCI address.
 #include "gpuctl/gpu/inventory.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
 
 #include "candidate.hpp"
+#include "gpuctl/base/fd.hpp"
 #include "gpuctl/base/host_paths.hpp"
 
 namespace gpuctl::gpu {
@@ -201,6 +204,17 @@ class Join {
 };
 
 }  // namespace
+
+Result<DiscoverOptions> make_discover_options(const std::optional<std::string>& pci_ids) {
+  DiscoverOptions options;
+  if (!pci_ids) return options;
+  options.pci_ids_files.clear();
+  if (*pci_ids == "none") return options;
+  const Result<Fd> readable = open_at(AT_FDCWD, *pci_ids, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  if (!readable) return fail(readable.error());
+  options.pci_ids_files.push_back(*pci_ids);
+  return options;
+}
 
 Result<Inventory> discover(const HostFs& fs, const DiscoverOptions& options) {
   return Join(fs, options).run();

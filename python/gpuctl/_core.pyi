@@ -6,7 +6,7 @@ several threads at once; those that read files release the GIL.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TypedDict
 
 version: str
@@ -36,8 +36,8 @@ class KillReason(TypedDict):
     jalien_code: int
     meaning: str
 
-def discover_json(root: str, pci_ids_files: Sequence[str] | None) -> str:
-    """The inventory of `root` as JSON text; None: names from the usual places."""
+def discover_json(root: str, pci_ids: str | None) -> str:
+    """The inventory of `root` as JSON text; `pci_ids` as the setting: a file, `none`, or None."""
 
 def load_config(flags: Mapping[str, str]) -> list[Setting]:
     """Every setting in force: system file, GPUCTL_CONFIG, environment, then `flags`."""

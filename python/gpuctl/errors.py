@@ -169,9 +169,7 @@ def error_for(
     detail: str | None = None,
 ) -> GpuctlError:
     """The leaf for `code`. A code that this version does not know becomes a plain GpuctlError."""
-    leaf = _LEAF_OF_CODE.get(code)
-    if leaf is not None:
-        return leaf(message, path=path, errno=errno, detail=detail)
-    error = GpuctlError(message, path=path, errno=errno, detail=detail)
+    leaf = _LEAF_OF_CODE.get(code, GpuctlError)
+    error = leaf(message, path=path, errno=errno, detail=detail)
     error.code = code
     return error

@@ -49,18 +49,11 @@ class Host:
         """All GPUs of the node, and what was left out and why; about a millisecond.
 
         A broken GPU is in the answer with its health. UsageError when the root is no directory,
-        UnavailableError when it has no sysfs, so that nothing can be said.
+        UnavailableError when it has no sysfs, so that nothing can be said. A file that the setting
+        `pci_ids` names must be there.
         """
-        text = _core.discover_json(self.root, _pci_ids_files(self._settings))
+        text = _core.discover_json(self.root, self._settings.text("pci_ids"))
         return Inventory.from_json(json.loads(text))
 
     def __repr__(self) -> str:
         return f"Host(root={self.root!r}, state_dir={self.state_dir!r})"
-
-
-def _pci_ids_files(settings: Settings) -> list[str] | None:
-    """None: the usual places of the system's PCI names."""
-    named = settings.text("pci_ids")
-    if named is None:
-        return None
-    return [] if named == "none" else [named]

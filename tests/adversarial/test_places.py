@@ -10,13 +10,23 @@ import pytest
 
 from adversarial.arena import USER, Arena, make_arena
 
+CANNOT = 77  # a script's `exit 77`: its place cannot be had here
 
-def in_own_mounts(arena: Arena, script: str, *gpuctl: object) -> tuple[int, str]:
-    """Runs `script` as root in a mount namespace of its own; "$@" is gpuctl."""
+
+def in_own_mounts(
+    arena: Arena, script: str, *gpuctl: object, cannot: str = "no tmpfs can be mounted here"
+) -> tuple[int, str]:
+    """Runs `script` as root in a mount namespace of its own; "$@" is `gpuctl run`.
+
+    Skips the test where the script ends with CANNOT.
+    """
     out = arena.folder / "out"
-    wrapped = ["unshare", "-m", "sh", "-c", script, "sh", arena.binary, *gpuctl]
+    wrapped = ["unshare", "-m", "sh", "-c", script, "sh", arena.binary, "run", *gpuctl]
     pid = arena.spawn(wrapped, uid=0, stdout=out, stderr=out)
-    return arena.wait(pid), out.read_text()
+    code = arena.wait(pid)
+    if code == CANNOT:
+        pytest.skip(cannot)
+    return code, out.read_text()
 
 
 @pytest.mark.parametrize("size", ["4k", "8k", "16k", "20k", "24k"])
@@ -26,21 +36,8 @@ def test_a_full_state_directory(root_arena: Arena, size: str) -> None:
     state = arena.make_user_folder("small")
     ran = arena.folder / "ran"
     script = f'mount -t tmpfs -o size={size} tmpfs {state} || exit 77; "$@"; code=$?; find {state} -mindepth 3 | grep -v "/\\." >&2; exit $code'  # noqa: E501
-    options = [
-        "run",
-        "--state-dir",
-        state,
-        "--workdir",
-        arena.folder,
-        "--job",
-        "j",
-        "--",
-        "touch",
-        ran,
-    ]
-    code, words = in_own_mounts(arena, script, *options)
-    if code == 77:
-        pytest.skip("no tmpfs can be mounted here")
+    places = ("--state-dir", state, "--workdir", arena.folder)
+    code, words = in_own_mounts(arena, script, *places, "--job", "j", "--", "touch", ran)
     assert code in (0, 125), words
     assert ran.exists() == (code == 0), words
     if code == 125:
@@ -54,21 +51,8 @@ def test_a_full_work_directory(root_arena: Arena) -> None:
     place = arena.make_user_folder("small")
     script = f'mount -t tmpfs -o size=64k tmpfs {place} || exit 77; "$@"; code=$?; ls -A {place}; exit $code'  # noqa: E501
     payload = "dd if=/dev/zero of=big bs=1k count=100 2>/dev/null; echo full"
-    options = [
-        "run",
-        "-q",
-        "--state-dir",
-        arena.state,
-        "--workdir",
-        place,
-        "--",
-        "sh",
-        "-c",
-        payload,
-    ]
-    code, words = in_own_mounts(arena, script, *options)
-    if code == 77:
-        pytest.skip("no tmpfs can be mounted here")
+    places = ("--state-dir", arena.state, "--workdir", place)
+    code, words = in_own_mounts(arena, script, "-q", *places, "--", "sh", "-c", payload)
     assert (code, words) == (0, "full\n")
 
 
@@ -78,21 +62,9 @@ def test_a_full_output_directory_is_told(root_arena: Arena) -> None:
     report = arena.folder / "report.json"
     script = f'mount -t tmpfs -o size=64k tmpfs {place} || exit 77; "$@"'
     payload = "dd if=/dev/zero of=big bs=1k count=100 2>/dev/null; echo x > little"
-    options = [
-        "--state-dir",
-        arena.state,
-        "--workdir",
-        arena.folder,
-        "--report",
-        report,
-        "--output",
-        place,
-    ]
-    code, words = in_own_mounts(
-        arena, script, "run", *options, "--keep", "*", "--", "sh", "-c", payload
-    )
-    if code == 77:
-        pytest.skip("no tmpfs can be mounted here")
+    places = ("--state-dir", arena.state, "--workdir", arena.folder, "--output", place)
+    options = (*places, "--report", report, "--keep", "*")
+    code, words = in_own_mounts(arena, script, *options, "--", "sh", "-c", payload)
     assert code == 0, words
     text = report.read_text()
     assert "`big` was not kept" in text
@@ -108,18 +80,11 @@ def test_a_masked_proc_falls_back_to_a_session(user_arena: Arena) -> None:
     report = arena.folder / "report.json"
     drop = f"setpriv --reuid={USER} --regid={USER} --clear-groups"
     script = f'mount -t tmpfs tmpfs /proc/sys/kernel/../../driver || mount --bind /dev/null /proc/kcore || exit 77; exec {drop} "$@"'  # noqa: E501
-    options = [
-        "--state-dir",
-        arena.state,
-        "--report",
-        report,
-        "--",
-        arena.tools / "villain",
-        "kill-zero",
-    ]
-    code, words = in_own_mounts(arena, script, "run", *options)
-    if code == 77:
-        pytest.skip("/proc cannot be masked here")
+    options = ("--state-dir", arena.state, "--report", report)
+    payload = (arena.tools / "villain", "kill-zero")
+    code, words = in_own_mounts(
+        arena, script, *options, "--", *payload, cannot="/proc cannot be masked here"
+    )
     assert code == 137, words
     text = report.read_text()
     assert '"process": "session"' in text
@@ -131,11 +96,8 @@ def test_no_proc_at_all_is_no_start(root_arena: Arena) -> None:
     arena = root_arena
     ran = arena.folder / "ran"
     script = 'umount -l /proc || exit 77; "$@"'
-    code, words = in_own_mounts(
-        arena, script, "run", "--state-dir", arena.state, "--", "touch", ran
-    )
-    if code == 77:
-        pytest.skip("/proc cannot be unmounted here")
+    command = ("--state-dir", arena.state, "--", "touch", ran)
+    code, words = in_own_mounts(arena, script, *command, cannot="/proc cannot be unmounted here")
     assert code == 125, words
     assert not ran.exists()
 
@@ -164,7 +126,7 @@ def test_no_user_namespaces_falls_back(tools: Path, arena_reason: str | None) ->
             ["unshare", "-Ur", "sh", "-c", script, "sh", *gpuctl], stdout=out, stderr=out
         )
         code = arena.wait(pid)
-        if code == 77:
+        if code == CANNOT:
             pytest.skip("max_user_namespaces cannot be set here")
         assert code == 3, out.read_text()
         assert '"process": "session"' in report.read_text()

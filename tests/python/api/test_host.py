@@ -69,6 +69,21 @@ def test_the_environment_counts_and_the_argument_counts_more(
     assert len(host.discover().gpus) == 8
 
 
+def test_names_come_from_the_file_that_is_set_and_none_is_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = compose("epn-mi50x8", tmp_path / "epn")
+    newer = tmp_path / "pci.ids"
+    newer.write_text("#\tVersion: 2099.01.01\n1002  AMD\n\t66a1  Vega 99\n", encoding="utf-8")
+    monkeypatch.setenv("GPUCTL_PCI_IDS", str(newer))
+    assert "Vega 99" in gpuctl.Host(root=host).discover().gpus[0].names
+    monkeypatch.setenv("GPUCTL_PCI_IDS", "none")
+    assert "Vega 99" not in gpuctl.Host(root=host).discover().gpus[0].names
+    monkeypatch.setenv("GPUCTL_PCI_IDS", str(tmp_path / "nothing"))
+    with pytest.raises(FileNotFoundError):
+        gpuctl.Host(root=host).discover()
+
+
 def test_what_is_no_node_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         gpuctl.Host(root=__file__).discover()

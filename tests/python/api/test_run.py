@@ -261,17 +261,23 @@ def test_ctrl_c_goes_to_the_payload_and_is_raised_when_it_is_gone(
     assert not (tmp_path / "alien-job-12").exists()
 
 
+def calling(payload: str, how: str, tmp_path: Path) -> subprocess.Popen[bytes]:
+    """A process of its own that calls `gpuctl.run`, to be killed."""
+    state = str(tmp_path / "state")
+    caller = (
+        f"import sys, gpuctl; gpuctl.run(['sh', '-c', sys.argv[1]], {how}, state_dir={state!r})"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", caller, payload],
+        env={**os.environ, "TMPDIR": str(tmp_path)},  # what a killed interpreter leaves
+        stdout=subprocess.PIPE,
+    )
+
+
 def test_the_job_outlives_its_caller_unless_it_is_told_not_to(tmp_path: Path) -> None:
     ready, go, finished = (tmp_path / name for name in ("ready", "go", "finished"))
     payload = f"echo up > {ready}; while [ ! -e {go} ]; do sleep 0.05; done; echo > {finished}"
-    caller = (
-        "import sys, gpuctl; gpuctl.run(['/bin/sh', '-c', sys.argv[1]], ttl=60, state_dir={!r})"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", caller.format(str(tmp_path / "state")), payload],
-        env={**os.environ, "TMPDIR": str(tmp_path)},  # what a killed interpreter leaves
-        stdout=subprocess.PIPE,
-    ) as process:
+    with calling(payload, "ttl=60", tmp_path) as process:
         wait_until(ready.exists)
         process.kill()
         process.wait()
@@ -284,15 +290,7 @@ def test_the_job_outlives_its_caller_unless_it_is_told_not_to(tmp_path: Path) ->
 def test_with_die_with_parent_the_job_ends_with_its_caller(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     payload = f"echo up > {ready}; exec sleep 600"
-    caller = (
-        "import sys, gpuctl; gpuctl.run(['/bin/sh', '-c', sys.argv[1]], ttl=600, "
-        "die_with_parent=True, state_dir={!r})"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", caller.format(str(tmp_path / "state")), payload],
-        env={**os.environ, "TMPDIR": str(tmp_path)},  # what a killed interpreter leaves
-        stdout=subprocess.PIPE,
-    ) as process:
+    with calling(payload, "ttl=600, die_with_parent=True", tmp_path) as process:
         wait_until(ready.exists)
         process.kill()
         assert process.stdout is not None

@@ -42,6 +42,10 @@ struct DiscoverOptions {
   std::vector<std::string> pci_ids_files = system_pci_ids_files();
 };
 
+// The options of the setting `pci_ids`: a file, which must be there (the ErrorCode of its opening otherwise), `none` for
+// only the names compiled in, nullopt for the usual places.
+Result<DiscoverOptions> make_discover_options(const std::optional<std::string>& pci_ids);
+
 // ErrorCode::unavailable when there is no sysfs below the root, so that nothing can be said.
 Result<Inventory> discover(const HostFs& fs, const DiscoverOptions& options);
 
