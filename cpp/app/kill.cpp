@@ -1,3 +1,5 @@
+#include "gpuctl/kill/kill.hpp"
+
 #include <grp.h>
 #include <unistd.h>
 
@@ -5,20 +7,25 @@
 
 #include "gpuctl/base/json.hpp"
 #include "gpuctl/base/parse.hpp"
-#include "gpuctl/job/control.hpp"
-#include "gpuctl/job/finish.hpp"
-#include "gpuctl/job/report.hpp"
+#include "gpuctl/job/kill_job.hpp"
 #include "verbs.hpp"
 #include "wanted_job.hpp"
 
 namespace gpuctl::app {
 namespace {
 
-constexpr Usec kMaxGrace = 600 * kUsecPerSec;
-constexpr Usec kAnswerMargin =
-    90 * kUsecPerSec;  // for the rounds of KILL and the clean-up behind the grace
-constexpr Usec kListenMargin =
-    10 * kUsecPerSec;  // a supervisor listens soon after it took the job's name
+constexpr int kNothingDone = 2;
+constexpr int kUnknown = 3;
+
+// A wrong call, or one that names nothing: nothing was signalled. Anything else leaves the answer open.
+int exit_code_for(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::usage:
+    case ErrorCode::not_found:
+    case ErrorCode::permission: return kNothingDone;
+    default: return kUnknown;
+  }
+}
 
 // Root ends a user's job as that user: what the user's records name (processes, directories, a place for the report) is
 // then reached with the user's rights and no more.
@@ -39,18 +46,48 @@ Result<void> become(uid_t owner, const std::optional<std::string>& state_dir) {
   return {};
 }
 
-Result<Usec> grace_of(const Context& context, Usec otherwise) {
-  const std::optional<std::string> text = context.invocation.last("grace");
-  if (!text) return otherwise;
+Result<std::optional<Usec>> grace_of(const Invocation& invocation) {
+  const std::optional<std::string> text = invocation.last("grace");
+  if (!text) return std::optional<Usec>();
   const Result<std::int64_t> grace = parse_duration_usec(*text, "`--grace`");
   if (!grace) return fail(grace.error());
-  if (*grace > kMaxGrace) return fail(ErrorCode::usage, "", "`--grace`: at most 600s");
-  return *grace;
+  if (*grace > kill::kMaxGrace) return fail(ErrorCode::usage, "", "`--grace`: at most 600s");
+  return std::optional<Usec>(*grace);
+}
+
+Result<kill::Order> order_of(const Invocation& invocation) {
+  const Result<std::optional<Usec>> grace = grace_of(invocation);
+  if (!grace) return fail(grace.error());
+  kill::Order order;
+  order.grace = grace->value_or(order.grace);
+  for (const std::string& text : invocation.all("spare")) {
+    Result<kill::Spared> spared = kill::parse_spared(text);
+    if (!spared) return fail(ErrorCode::usage, "", "`--spare`: " + spared.error().detail);
+    order.spared.push_back(std::move(*spared));
+  }
+  return order;
+}
+
+std::string words_for(const Json& survivor) {
+  return "pid " + survivor["pid"].dump() + " `" + printable(survivor["name"].get<std::string>()) +
+         "`, state " + survivor["state"].get<std::string>() + ", waits in `" +
+         printable(survivor["wchan"].get<std::string>()) + "`";
+}
+
+// What became of each process that is not simply gone.
+void tell_exceptions(const Json& kill) {
+  for (const Json& each : kill["survivors"]) complain("unkillable: " + words_for(each));
+  for (const Json& each : kill["refused"]) {
+    complain("refused: pid " + each["pid"].dump() + " `" +
+             printable(each["name"].get<std::string>()) +
+             "`: " + each["reason"].get<std::string>());
+  }
 }
 
 int answer(const Context& context, const Json& kill, bool gone) {
+  if (kill.is_object()) tell_exceptions(kill);
   if (context.json) {
-    Json json = {{"schema", "gpuctl.kill/1"}, {"kill", kill}};
+    const Json json = {{"schema", "gpuctl.kill/1"}, {"kill", kill}};
     return print(to_text(json), gone ? 0 : 1);
   }
   std::string words = gone ? "ended" : "NOT ended: processes survived";
@@ -62,78 +99,78 @@ int answer(const Context& context, const Json& kill, bool gone) {
   return print(words + "\n", gone ? 0 : 1);
 }
 
-// nullopt: nobody listens, though the job's lock is held. It is just starting, or just over.
-std::optional<int> ask_living(const Context& context, const job::JobDir& directory,
-                              const std::string& by) {
-  const Result<Usec> grace = grace_of(context, -1);
-  if (!grace) return complain(grace.error(), 2);
-  Json request = {{"do", "kill"}, {"by", by}};
-  if (*grace >= 0) request["grace_usec"] = static_cast<std::uint64_t>(*grace);
-  const Usec wait = (*grace >= 0 ? *grace : kMaxGrace) + kAnswerMargin;
-  const Result<std::string> reply =
-      job::ask_supervisor(directory.dir.get(), to_line(request), wait);
-  if (!reply && reply.error().code == ErrorCode::vanished) return std::nullopt;
-  if (!reply) return complain(reply.error(), 3);
-  const Json json = Json::parse(*reply, nullptr, false);
-  if (!json.is_object() || !json.contains("kill")) {
-    complain("the supervisor's answer is not understood: " + printable(*reply));
-    return 3;
-  }
-  return answer(context, json["kill"], json.value("state", "") != "survivors");
+// The supervisor reads grace and spares itself: they are handed on as they were typed.
+int end_job(const Context& context, const kill::Order&) {
+  const Invocation& invocation = context.invocation;
+  const Result<WantedJob> name = wanted_job(invocation);
+  if (!name) return complain(name.error(), kNothingDone);
+  job::KillRequest request;
+  request.by = "pid " + std::to_string(::getpid()) + " of uid " + std::to_string(::geteuid());
+  request.grace = *grace_of(invocation);
+  request.spare = invocation.all("spare");
+  const std::optional<std::string> state_dir = context.config.text("state_dir");
+  const Result<uid_t> owner = owner_of_job(state_dir, *name);
+  if (!owner) return complain(owner.error(), kNothingDone);
+  if (const Result<void> became = become(*owner, state_dir); !became)
+    return complain(became.error(), kNothingDone);
+  const Result<job::JobKill> done = job::kill_job(state_dir, *name, request);
+  if (!done) return complain(done.error(), exit_code_for(done.error()));
+  for (const std::string& problem : done->problems) complain(problem);
+  return answer(context, done->kill, done->gone);
 }
 
-int finish_dead(const Context& context, job::StateDir& state, job::JobDir directory) {
-  const Result<Usec> grace = grace_of(context, 60 * kUsecPerSec);
-  if (!grace) return complain(grace.error(), 2);
+int answer_report(const Context& context, const Result<kill::Report>& report) {
+  if (!report) return complain(report.error(), exit_code_for(report.error()));
+  return answer(context, kill::to_json(*report), !report->proof.empty());
+}
+
+int end_pid(const Context& context, const kill::Order& order) {
+  const Result<std::int64_t> pid = parse_signed(*context.invocation.last("pid"), "`--pid`");
+  if (!pid) return complain(pid.error(), kNothingDone);
   const Result<HostFs> fs = HostFs::open("/");
-  if (!fs) return complain(fs.error(), 3);
-  const job::Finished finished = job::finish_job(*fs, directory, *grace);
-  for (const std::string& problem : finished.problems) complain(problem);
-  if (finished.gone) {
-    if (Result<void> removed = state.remove(std::move(directory)); !removed)
-      complain(removed.error().message());
-  }
-  return answer(context, job::to_json(finished.kill), finished.gone);
+  if (!fs) return complain(fs.error(), kUnknown);
+  return answer_report(context, kill::end_process(*fs, *pid, order));
 }
 
-// One try; nullopt: ask again.
-std::optional<int> try_kill(const Context& context, job::StateDir& state, const std::string& name,
-                            const std::string& by) {
-  Result<job::JobDir> directory = state.open_job(name);
-  if (!directory && directory.error().code == ErrorCode::not_found)
-    return answer(context, nullptr, true);
-  if (!directory) return complain(directory.error(), 3);
-  if (directory->is_ours()) return finish_dead(context, state, std::move(*directory));
-  return ask_living(context, *directory, by);
+int end_cgroup(const Context& context, const kill::Order& order) {
+  const Result<HostFs> fs = HostFs::open("/");
+  if (!fs) return complain(fs.error(), kUnknown);
+  return answer_report(context, kill::end_cgroup(*fs, *context.invocation.last("cgroup"), order));
+}
+
+struct Way {
+  const char* flag;
+  int (*end)(const Context&, const kill::Order&);
+};
+constexpr Way kWays[] = {{"pid", end_pid}, {"cgroup", end_cgroup}, {"job", end_job}};
+
+// The one that was asked for; nullptr unless it is exactly one.
+const Way* way_of(const Invocation& invocation) {
+  const Way* chosen = nullptr;
+  for (const Way& each : kWays) {
+    if (!invocation.has(each.flag)) continue;
+    if (chosen != nullptr || invocation.all(each.flag).size() > 1) return nullptr;
+    chosen = &each;
+  }
+  return chosen;
 }
 
 }  // namespace
 
 int run_kill(const Context& context) {
-  if (!context.invocation.has("job") || !context.invocation.operands.empty()) {
-    complain("`kill` needs `--job ID` and nothing else; see `gpuctl kill --help`");
-    return 2;
+  const Way* way = way_of(context.invocation);
+  if (way == nullptr || !context.invocation.operands.empty()) {
+    complain(
+        "`kill` needs one of `--pid PID`, `--cgroup PATH`, `--job ID`; see `gpuctl kill --help`");
+    return kNothingDone;
   }
-  const Result<WantedJob> wanted = wanted_job(context.invocation);
-  if (!wanted) return complain(wanted.error(), 2);
-  if (const Result<Usec> grace = grace_of(context, 0); !grace) return complain(grace.error(), 2);
-  const std::string by =
-      "pid " + std::to_string(::getpid()) + " of uid " + std::to_string(::geteuid());
-  const std::optional<std::string> state_dir = context.config.text("state_dir");
-  const Result<uid_t> owner = owner_of_job(state_dir, *wanted);
-  if (!owner) return complain(owner.error(), 2);
-  if (const Result<void> became = become(*owner, state_dir); !became)
-    return complain(became.error(), 2);
-  Result<job::StateDir> state = job::StateDir::open(state_dir);
-  if (!state) return complain(state.error(), 3);
-  const Result<std::string> name = name_of_job(*state, *wanted);
-  if (!name) return complain(name.error(), 2);
-  for (const Usec until = monotonic_usec() + kListenMargin; monotonic_usec() < until;
-       ::usleep(10'000)) {
-    if (const std::optional<int> done = try_kill(context, *state, *name, by)) return *done;
+  if (context.invocation.has("resubmission") && std::string(way->flag) != "job") {
+    complain("`--resubmission` goes with `--job`");
+    return kNothingDone;
   }
-  complain("the job's supervisor is alive and does not listen");
-  return 3;
+  const Result<kill::Order> order = order_of(context.invocation);
+  if (!order) return complain(order.error(), kNothingDone);
+  return way->end(context, *order);
 }
 
 }  // namespace gpuctl::app

@@ -23,12 +23,20 @@ const std::vector<Verb>& verbs() {
        "gpuctl run --ttl 2h --report r.json -- ./train.sh # end it after two hours, write the "
        "report\n"
        "gpuctl run --gpu 0000:63:00.0 -- ./simulate       # show it this GPU only"},
-      {"kill", false, "", false, "end a job and prove that nothing of it is left",
-       "Asks the job's supervisor to end it (TERM, then KILL) and waits for the proof. Where the "
-       "supervisor is dead, the\n"
-       "job is finished by its records.",
+      {"kill", false, "", false,
+       "end a job, a process tree or a cgroup, and prove that nothing of it is left",
+       "TERM and CONT to every process, the first one first; KILL at the deadline, in a way that "
+       "no fork escapes where the\n"
+       "kernel has one; then the proof. What cannot be ended is named, with exit code 1.\n\n"
+       "A job is ended by its supervisor, or by its records where that is dead. `--pid` ends the "
+       "process and all that\n"
+       "descends from it, as far as that can be seen: its proof is the weakest. gpuctl itself, its "
+       "ancestors, kernel\n"
+       "threads and other users' processes are never signalled.",
        "gpuctl kill --job 1234               # TERM, and KILL after the job's ForcedKillTimeout\n"
-       "gpuctl kill --job 1234 --grace 0     # KILL at once"},
+       "gpuctl kill --job 1234 --grace 0     # KILL at once\n"
+       "gpuctl kill --pid 4711 --grace 10s   # a process and its descendants\n"
+       "gpuctl kill --cgroup /user.slice/job # all of a cgroup (v2)"},
       {"job", true, "FILE.jdl", false,
        "run a whole job from its JDL: parse, choose GPUs, run, clean up, report",
        "The Executable is a local path, relative to the JDL. A job that asks for GPUs gets the "
@@ -92,8 +100,14 @@ const std::vector<Flag>& flags() {
       {"events", 0, "FILE|fd:N", "run,job", false,
        "write events while the job runs, one JSON object a line"},
       {"die-with-parent", 0, nullptr, "run", false, "end the job when the caller dies"},
+      {"pid", 0, "PID", "kill", false, "a process, with all that descends from it"},
+      {"cgroup", 0, "PATH", "kill", false,
+       "a cgroup of the v2 hierarchy, as in /proc/PID/cgroup or below the mount point"},
       {"grace", 0, "DUR", "kill", false,
-       "time between TERM and KILL [the job's ForcedKillTimeout]"},
+       "time between TERM and KILL [the job's ForcedKillTimeout, else 60s], at most 600s"},
+      {"spare", 0, "PID|NAME=VALUE", "kill", true,
+       "no TERM, only the KILL at the deadline, for this process, or for all with this entry in "
+       "their environment"},
       {"man", 0, nullptr, "help", false, "print the manual page"},
       {"completion", 0, "SHELL", "help", false, "print the completion script for bash or zsh"},
   };

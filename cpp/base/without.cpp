@@ -12,9 +12,10 @@ struct Switch {
   bool Without::* member;
 };
 
-constexpr std::array<Switch, 4> kSwitches = {{{"pidfd", &Without::pidfd},
+constexpr std::array<Switch, 5> kSwitches = {{{"pidfd", &Without::pidfd},
                                               {"children", &Without::children},
                                               {"cgroup_kill", &Without::cgroup_kill},
+                                              {"cgroup_freeze", &Without::cgroup_freeze},
                                               {"foreign_proc", &Without::foreign_proc}}};
 
 Without& in_force() {
@@ -39,9 +40,9 @@ Result<Without> parse_without(std::string_view list) {
       known = true;
     }
     if (!known) {
-      return fail(
-          ErrorCode::usage, "GPUCTL_TEST_WITHOUT",
-          "`" + printable(name) + "` is none of pidfd, children, cgroup_kill, foreign_proc");
+      return fail(ErrorCode::usage, "GPUCTL_TEST_WITHOUT",
+                  "`" + printable(name) +
+                      "` is none of pidfd, children, cgroup_kill, cgroup_freeze, foreign_proc");
     }
   }
   return chosen;

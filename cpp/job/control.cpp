@@ -50,6 +50,12 @@ std::optional<ControlRequest> parse_request(const std::string& text) {
   if (json.contains("by") && json["by"].is_string()) request.by = json["by"];
   if (json.contains("grace_usec") && json["grace_usec"].is_number_unsigned())
     request.grace = json["grace_usec"];
+  for (const Json& each : json.value("spare", Json::array())) {
+    Result<kill::Spared> spared =
+        kill::parse_spared(each.is_string() ? each.get<std::string>() : "");
+    if (!spared) return std::nullopt;
+    request.spared.push_back(std::move(*spared));
+  }
   return request;
 }
 

@@ -1,7 +1,6 @@
 #include "gpuctl/job/finish.hpp"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,8 +11,7 @@
 #include "gpuctl/base/json.hpp"
 #include "gpuctl/job/report.hpp"
 #include "gpuctl/job/workdir.hpp"
-#include "gpuctl/proc/walk.hpp"
-#include "records.hpp"
+#include "recorded.hpp"
 #include "report_file.hpp"
 
 namespace gpuctl::job {
@@ -23,62 +21,26 @@ constexpr std::size_t kMaxReportBytes = std::size_t{64} << 20;
 constexpr time_t kReportKeptSeconds = 86400;  // a day
 constexpr Usec kStartGrace =
     2 * kUsecPerSec;  // a start of another job does not wait longer for a dead one
-constexpr Usec kGiveUpAfter = 60 * kUsecPerSec;
 
-// Processes of the job that can be found now: everyone below its init, and everyone who carries its mark.
-std::vector<proc::Stat> members_of(const HostFs& fs, const JobRecord& job,
-                                   const Result<PayloadRecord>& payload) {
-  std::vector<proc::Stat> members;
-  if (payload && proc::judge(fs, payload->init) == proc::Liveness::alive) {
-    if (const Result<proc::Stat> init = proc::read_stat(fs, payload->init.pid))
-      members.push_back(*init);
-    for (proc::Stat& each : proc::descendants(fs, payload->init.pid))
-      members.push_back(std::move(each));
-  }
-  for (proc::Stat& each : proc::marked(fs, mark_of(job.nonce), job.supervisor.start_ticks)) {
-    const auto same = [&](const proc::Stat& known) { return known.pid == each.pid; };
-    if (std::none_of(members.begin(), members.end(), same)) members.push_back(std::move(each));
-  }
-  const auto is_dead = [](const proc::Stat& each) { return each.is_dead(); };
-  members.erase(std::remove_if(members.begin(), members.end(), is_dead), members.end());
-  return members;
-}
-
-void pause_for(Usec duration) { ::poll(nullptr, 0, static_cast<int>(duration / 1000)); }
-
-// TERM, then KILL in rounds, until two looks in a row find nobody.
-kill::Report end_members(const HostFs& fs, const JobRecord& job,
-                         const Result<PayloadRecord>& payload, Usec grace) {
-  const Usec began = monotonic_usec();
-  kill::Signaller signaller(fs, job.supervisor.start_ticks);
-  kill::Report report;
-  report.method = "records";
-  std::vector<proc::Stat> members;
-  unsigned empty_looks = 0;
-  while (empty_looks < 2 && monotonic_usec() < began + grace + kGiveUpAfter) {
-    members = members_of(fs, job, payload);
-    empty_looks = members.empty() ? empty_looks + 1 : 0;
-    if (members.empty()) continue;
-    if (monotonic_usec() < began + grace) {
-      kill::ask_to_end(signaller, members, SIGTERM);
-    } else {
-      kill::kill_now(signaller, members);
+// What the supervisor had done before it died is not done again.
+Usec go_on_with(const JobDir& directory, Recorded& target, kill::Signaller& signaller, Usec grace) {
+  const Result<KillRecord> begun = read_kill_record(directory.dir.get());
+  if (!begun) return grace;
+  if (begun->asked_ticks) {
+    for (const proc::Stat& each : target.members(kill::Target::Why::ask)) {
+      if (each.start_ticks < *begun->asked_ticks) signaller.note(each, SIGTERM);
     }
-    pause_for(std::max<Usec>(kill::round_delay(++report.rounds), 10'000));
   }
-  report.signalled = signaller.count(SIGTERM);
-  report.killed = signaller.count(SIGKILL);
-  report.refused = signaller.refused();
-  report.survivors = kill::describe_survivors(fs, members);
-  report.elapsed_usec = monotonic_usec() - began;
-  return report;
+  return std::clamp<Usec>(begun->deadline - monotonic_usec(), 0, grace);
 }
 
-// With a pid namespace the death of its init proves the end; else only that nobody with the job's mark is found.
-std::string proof_of(const HostFs& fs, const Result<PayloadRecord>& payload) {
-  if (!payload) return "identities";
-  const bool init_dead = proc::judge(fs, payload->init) == proc::Liveness::dead;
-  return payload->pid_namespace && init_dead ? "pid_namespace" : "identities";
+kill::Report end_members(const HostFs& fs, const JobDir& directory, const JobRecord& job,
+                         Recorded& target, Usec grace, const std::vector<kill::Spared>& spared) {
+  kill::Signaller signaller(fs, job.supervisor.start_ticks);
+  kill::Engine engine(fs, signaller, target, spared);
+  kill::Schedule schedule;
+  schedule.begin(SIGTERM, go_on_with(directory, target, signaller, grace), monotonic_usec());
+  return kill::run_to_end(engine, schedule);
 }
 
 Report report_of(const JobRecord& job, const JobDir& directory, const kill::Report& kill) {
@@ -89,7 +51,7 @@ Report report_of(const JobRecord& job, const JobDir& directory, const kill::Repo
   report.command = job.argv;
   report.hostname = hostname();
   report.boot_id = job.supervisor.boot_id;
-  report.state = kill.survivors.empty() ? State::done : State::survivors;
+  report.state = kill.proof.empty() ? State::survivors : State::done;
   report.ended_at = realtime_usec();
   report.exit_code = 3;  // what the payload's status was, nobody knows any more
   const Result<KillRecord> asked = read_kill_record(directory.dir.get());
@@ -121,6 +83,11 @@ bool is_older_than(int dir_fd, const char* name, time_t seconds) {
          status.st_mtime + seconds < ::time(nullptr);
 }
 
+std::optional<PayloadRecord> find_payload_record(int dir_fd) {
+  Result<PayloadRecord> payload = read_payload_record(dir_fd);
+  return payload ? std::optional<PayloadRecord>(std::move(*payload)) : std::nullopt;
+}
+
 bool has_report(int dir_fd) {
   return ::faccessat(dir_fd, kReportFile, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
@@ -134,12 +101,11 @@ bool deliver(const JobRecord& job, const std::string& text, std::vector<std::str
 }
 
 // The job was over and reported when its supervisor died, or its report found no reader, or survivors have ended since.
-Finished already_over(const HostFs& fs, const JobDir& directory, const JobRecord& job,
-                      const Result<PayloadRecord>& payload) {
+Finished already_over(const JobDir& directory, const JobRecord& job) {
   Finished finished;
   finished.gone = true;
   finished.kill.method = "already over";
-  finished.kill.proof = proof_of(fs, payload);
+  finished.kill.proof = "identities";
   Report unused;
   clean_workdir(job, unused);
   const Result<Fd> fd = open_at(directory.dir.get(), kReportFile, O_RDONLY | O_NOFOLLOW);
@@ -159,16 +125,17 @@ std::string cannot_judge(const proc::Here& here, const JobRecord& job) {
          "), whose processes cannot be seen from here: end it from there or from the node itself";
 }
 
-Finished end_and_report(const HostFs& fs, const JobDir& directory, const JobRecord& job,
-                        const Result<PayloadRecord>& payload, bool same_boot, Usec grace) {
+// nullopt: its processes went with another boot.
+Finished report_end(const JobDir& directory, const JobRecord& job,
+                    std::optional<kill::Report> kill) {
   Finished finished;
-  if (same_boot) {
-    finished.kill = end_members(fs, job, payload, grace);
+  if (kill) {
+    finished.kill = std::move(*kill);
   } else {
     finished.kill.method = "another boot";
+    finished.kill.proof = "identities";
   }
-  finished.gone = finished.kill.survivors.empty();
-  finished.kill.proof = finished.gone ? proof_of(fs, payload) : "";
+  finished.gone = !finished.kill.proof.empty();
 
   Report report = report_of(job, directory, finished.kill);
   if (finished.gone) clean_workdir(job, report);
@@ -203,7 +170,8 @@ std::string finish_one(const HostFs& fs, StateDir& state, JobDir job) {
 
 }  // namespace
 
-Finished finish_job(const HostFs& fs, const JobDir& directory, Usec grace) {
+Finished finish_job(const HostFs& fs, const JobDir& directory, Usec grace,
+                    const std::vector<kill::Spared>& spared) {
   Finished finished;
   const Result<JobRecord> job = read_job_record(directory.dir.get());
   if (!job) {
@@ -218,12 +186,14 @@ Finished finish_job(const HostFs& fs, const JobDir& directory, Usec grace) {
     finished.problems.push_back(obstacle);
     return finished;
   }
-  const Result<PayloadRecord> payload = read_payload_record(directory.dir.get());
-  if (has_report(directory.dir.get()) && members_of(fs, *job, payload).empty()) {
-    return already_over(fs, directory, *job, payload);
-  }
-  finished =
-      end_and_report(fs, directory, *job, payload, here->boot_id == job->supervisor.boot_id, grace);
+  Recorded target(fs, *job, find_payload_record(directory.dir.get()));
+  const bool same_boot = here->boot_id == job->supervisor.boot_id;
+  if (has_report(directory.dir.get()) &&
+      (!same_boot || target.members(kill::Target::Why::ask).empty()))
+    return already_over(directory, *job);
+  std::optional<kill::Report> kill;
+  if (same_boot) kill = end_members(fs, directory, *job, target, grace, spared);
+  finished = report_end(directory, *job, std::move(kill));
   finished.was_running = true;
   return finished;
 }

@@ -1,5 +1,9 @@
 #include "records.hpp"
 
+#include <unistd.h>
+
+#include <ctime>
+
 namespace gpuctl::job {
 namespace {
 
@@ -89,6 +93,8 @@ Result<void> write(int job_dir_fd, const KillRecord& kill) {
   record.set("reason", kill.reason);
   record.set("by", kill.by);
   record.set("deadline", static_cast<std::uint64_t>(kill.deadline));
+  record.set("stage", kill.stage);
+  if (kill.asked_ticks) record.set("asked_ticks", *kill.asked_ticks);
   return write_record(job_dir_fd, kKillRecord, record);
 }
 
@@ -97,8 +103,20 @@ Result<KillRecord> read_kill_record(int job_dir_fd) {
   if (!record) return fail(record.error());
   const Result<std::string> reason = record->get("reason");
   if (!reason) return fail(reason.error());
-  return KillRecord{*reason, record->find("by").value_or(""),
-                    static_cast<Usec>(record->get_unsigned("deadline").value_or(0U))};
+  KillRecord kill{*reason, record->find("by").value_or(""),
+                  static_cast<Usec>(record->get_unsigned("deadline").value_or(0U)),
+                  record->find("stage").value_or("accepted"), std::nullopt};
+  if (record->find("asked_ticks"))
+    kill.asked_ticks = record->get_unsigned("asked_ticks").value_or(0U);
+  return kill;
+}
+
+std::uint64_t ticks_since_boot() {
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  const auto per_second = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+  return static_cast<std::uint64_t>(now.tv_sec) * per_second +
+         static_cast<std::uint64_t>(now.tv_nsec) * per_second / 1'000'000'000;
 }
 
 std::string mark_of(const std::string& nonce) { return "GPUCTL_JOB_NONCE=" + nonce; }

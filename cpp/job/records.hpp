@@ -43,12 +43,17 @@ struct PayloadRecord {
   std::optional<Usec> ttl_deadline;  // monotonic
 };
 
-// Written when a kill is accepted.
+// Written when a kill is accepted, and at each of its stages.
 struct KillRecord {
   std::string reason;
   std::string by;
-  Usec deadline = 0;  // monotonic
+  Usec deadline = 0;                         // monotonic
+  std::string stage;                         // "accepted", "asked", "forced"
+  std::optional<std::uint64_t> asked_ticks;  // whoever started before this has got its TERM
 };
+
+// Now, in the unit of proc::Stat::start_ticks.
+std::uint64_t ticks_since_boot();
 
 Result<void> write(int job_dir_fd, const JobRecord& record);
 Result<void> write(int job_dir_fd, const PayloadRecord& record);

@@ -62,25 +62,6 @@ Json kill_reason_json(const Report& report) {
           {"detail", detail}};
 }
 
-Json survivors_json(const std::vector<kill::Survivor>& survivors) {
-  Json list = Json::array();
-  for (const kill::Survivor& each : survivors) {
-    list.push_back({{"pid", each.pid},
-                    {"name", each.name},
-                    {"state", std::string(1, each.state)},
-                    {"wchan", each.wchan}});
-  }
-  return list;
-}
-
-Json refused_json(const std::vector<kill::Refusal>& refused) {
-  Json list = Json::array();
-  for (const kill::Refusal& each : refused) {
-    list.push_back({{"pid", each.pid}, {"name", each.name}, {"reason", each.reason}});
-  }
-  return list;
-}
-
 Json fence_json(const FenceReport& fence) {
   return {{"demanded", json_or_null(fence.demanded)},
           {"process", json_or_null(fence.process)},
@@ -129,17 +110,6 @@ void add_places(Json& json, const Report& report) {
 
 }  // namespace
 
-Json to_json(const kill::Report& report) {
-  return {{"method", report.method},
-          {"proof", report.proof.empty() ? Json(nullptr) : Json(report.proof)},
-          {"signalled", report.signalled},
-          {"killed", report.killed},
-          {"survivors", survivors_json(report.survivors)},
-          {"refused", refused_json(report.refused)},
-          {"rounds", report.rounds},
-          {"elapsed_usec", report.elapsed_usec}};
-}
-
 Json to_json(const Report& report) {
   Json json = {{"schema", "gpuctl.run/1"}};
   json["job"] = {{"id", report.id}, {"resubmission", report.resubmission}, {"nonce", report.nonce}};
@@ -156,7 +126,7 @@ Json to_json(const Report& report) {
   json["lease_id"] = nullptr;
   json["cgroup"] = cgroup_json(report.cgroup);
   json["fence"] = fence_json(report.fence);
-  json["kill"] = report.kill ? to_json(*report.kill) : Json(nullptr);
+  json["kill"] = report.kill ? kill::to_json(*report.kill) : Json(nullptr);
   json["batch"] = {{"slurm_job_id", json_or_null(report.batch.slurm_job_id)},
                    {"htcondor_global_job_id", json_or_null(report.batch.htcondor_global_job_id)}};
   add_places(json, report);

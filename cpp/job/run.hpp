@@ -15,7 +15,7 @@
 #include "gpuctl/job/supervisor.hpp"
 #include "gpuctl/job/trace.hpp"
 #include "gpuctl/job/workdir.hpp"
-#include "gpuctl/kill/signaller.hpp"
+#include "gpuctl/kill/engine.hpp"
 #include "gpuctl/proc/identity.hpp"
 #include "records.hpp"
 
@@ -40,6 +40,8 @@ struct Run {
   std::optional<Workdir> workdir;
   std::optional<fence::Child> child;
   std::unique_ptr<kill::Signaller> signaller;
+  std::unique_ptr<kill::Below> target;  // with the child
+  std::unique_ptr<kill::Engine> engine;
   Ending ending;
   std::vector<int> waiting_clients;  // who asked for the kill and waits for its end
 

@@ -219,6 +219,9 @@ bool launch(Run& run) {
   // From here on nobody of our own uid may trace us or read our memory; before, our child had to write its id maps.
   ::prctl(PR_SET_DUMPABLE, 0);
   run.child = std::move(*child);
+  const bool has_init = run.child->fence == fence::ProcessFence::pid_namespace;
+  run.target = std::make_unique<kill::Below>(run.fs, has_init ? run.child->pid : 0);
+  run.engine = std::make_unique<kill::Engine>(run.fs, *run.signaller, *run.target);
   run.report.fence.process = name_of(run.child->fence);
   run.report.fence.notes = run.child->notes;
   if (run.spec.ttl) run.ttl_deadline = monotonic_usec() + *run.spec.ttl;

@@ -11,7 +11,7 @@
 #include <csignal>
 
 #include "gpuctl/base/json.hpp"
-#include "gpuctl/proc/walk.hpp"
+#include "recorded.hpp"
 #include "relay.hpp"
 #include "report_file.hpp"
 #include "run.hpp"
@@ -22,6 +22,7 @@ namespace {
 constexpr int kExitTtl = 124;
 constexpr int kExitNotExecutable = 126;
 constexpr int kExitNotFound = 127;
+constexpr Usec kEscapeeGrace = 2 * kUsecPerSec;
 
 // One that the caller ignores stays ignored (nohup, background jobs of a shell).
 sigset_t signals_to_handle() {
@@ -48,7 +49,7 @@ void become_supervisor(Run& run) {
 // A payload that was made and may not run: end it, so that the ways of a job that ran apply.
 void end_unreleased(Run& run) {
   if (!run.child) return;
-  kill::kill_now(*run.signaller, proc::descendants(run.fs, ::getpid()));
+  run.engine->force();
   while (retry_on_interrupt([] { return ::waitpid(-1, nullptr, __WALL); }) > 0) continue;
   run.child.reset();
 }
@@ -86,17 +87,24 @@ void report_kill(Run& run) {
       run.signaller->count(SIGTERM) + run.signaller->count(SIGINT) + run.signaller->count(SIGKILL) >
       0;
   if (!anything_done && run.ending.reason() == nullptr && run.all_reaped) return;
-  kill::Report kill;
-  const bool isolated = run.child->fence == fence::ProcessFence::pid_namespace;
-  kill.method = isolated ? "pid_namespace" : "walk";
-  if (run.all_reaped) kill.proof = isolated ? "pid_namespace" : "subreaper";
-  kill.signalled = std::max(run.signaller->count(SIGTERM), run.signaller->count(SIGINT));
-  kill.killed = run.signaller->count(SIGKILL);
-  kill.refused = run.signaller->refused();
-  if (!run.all_reaped)
-    kill.survivors = kill::describe_survivors(run.fs, proc::descendants(run.fs, ::getpid()));
-  kill.rounds = run.ending.rounds();
+  kill::Report kill = run.engine->report(run.ending);
+  run.report.kill = std::move(kill);
+}
+
+// A kill also means those whom another service started for the payload, with its environment: they are nobody's
+// children here.
+void end_escapees(Run& run) {
+  Recorded escapees(run.fs, run.record, std::nullopt);
+  if (run.ending.reason() == nullptr || !run.all_reaped ||
+      escapees.members(kill::Target::Why::ask).empty())
+    return;
+  kill::Engine engine(run.fs, *run.signaller, escapees);
+  kill::Schedule schedule;
+  schedule.begin(SIGTERM, kEscapeeGrace, monotonic_usec());
+  kill::Report kill = kill::run_to_end(engine, schedule);
+  kill.method = run.target->method() + ", records";
   kill.elapsed_usec = monotonic_usec() - run.ending.began_at();
+  if (!kill.survivors.empty()) run.report.state = State::survivors;
   run.report.kill = std::move(kill);
 }
 
@@ -199,6 +207,7 @@ Outcome conclude(Run& run) {
   if (run.child) {
     judge_end(run);
     report_kill(run);
+    end_escapees(run);
   }
   if (run.report.state != State::survivors) {
     keep_output(run);

@@ -116,7 +116,8 @@ class Watch {
   // A batch system's warning belongs to the payload itself, not to all of its processes.
   void pass_on(int number) {
     if (const Result<proc::Stat> payload = proc::read_stat(run_.fs, run_.child->payload)) {
-      run_.signaller->send(*payload, number);
+      run_.signaller->send(*payload, number,
+                           [&](const proc::Stat& now) { return run_.target->is_below(now); });
     }
   }
 
@@ -142,8 +143,9 @@ class Watch {
         continue;
       }
       run_.waiting_clients.push_back(request.client);
+      run_.engine->spare(request.spared);
       const Usec grace =
-          std::min(request.grace.value_or(run_.spec.forced_kill_timeout), 600 * kUsecPerSec);
+          std::min(request.grace.value_or(run_.spec.forced_kill_timeout), kill::kMaxGrace);
       begin_ending("KILLED",
                    "asked for by " + (request.by.empty() ? "the job's owner" : request.by), SIGTERM,
                    grace);
@@ -156,7 +158,7 @@ class Watch {
             {"resubmission", run_.report.resubmission},
             {"stage", stages[static_cast<int>(run_.ending.stage())]},
             {"pid", run_.child->payload},
-            {"processes", members(false).size()},
+            {"processes", members().size()},
             {"wall_usec", monotonic_usec() - run_.started_monotonic}};
   }
 
@@ -168,6 +170,7 @@ class Watch {
       if (pid == 0 || (pid < 0 && errno == EINTR)) return;
       if (pid < 0) {  // ECHILD: we are a subreaper, so nothing of the payload is left
         run_.all_reaped = true;
+        run_.target->all_reaped();
         read_exec_error();  // an exec that failed since we looked has left its word
         return;
       }
@@ -219,7 +222,15 @@ class Watch {
                                          "; KILL in " +
                                          format_duration(run_.ending.deadline() - now));
     run_.trace.event("verdict", {{"kill_reason", reason}, {"detail", detail}});
-    const KillRecord record{reason, detail, run_.ending.deadline()};
+    record_kill("accepted");
+  }
+
+  // So that whoever finishes this job in our place neither asks twice nor begins to wait anew.
+  void record_kill(const char* stage) {
+    const Ending& ending = run_.ending;
+    if (ending.reason() == nullptr) return;
+    KillRecord record{ending.reason()->name, ending.detail(), ending.deadline(), stage, {}};
+    if (asked_ticks_ != 0) record.asked_ticks = asked_ticks_;
     if (Result<void> written = write(run_.directory->dir.get(), record); !written) {
       run_.report.problems.push_back(written.error().message());
     }
@@ -232,36 +243,44 @@ class Watch {
     const std::optional<Usec> look = run_.ending.next_look(now);
     if (!look || now < *look) return;
     if (run_.ending.stage() == Ending::Stage::asked) {
-      kill::ask_to_end(*run_.signaller, members(false), run_.ending.signal_due(now));
+      ask(now);
     } else {
-      if (before == Ending::Stage::asked) say_forced();
-      kill::kill_now(*run_.signaller, members(true));
+      force(before);
     }
     run_.ending.count_round(now);
+  }
+
+  void ask(Usec now) {
+    const int signal = run_.ending.signal_due(now);
+    run_.engine->ask(signal);
+    if (signal != SIGTERM) return;
+    asked_ticks_ = ticks_since_boot();
+    record_kill("asked");
+  }
+
+  void force(Ending::Stage before) {
+    if (before == Ending::Stage::asked) {
+      say_forced();
+      record_kill("forced");
+    }
+    if (!run_.engine->force()) run_.ending.give_up();
   }
 
   void say_forced() {
     run_.trace.mark("KILL");
     run_.trace.line(LogLevel::warning,
-                    "still " + std::to_string(members(false).size()) + " processes: KILL");
+                    "still " + std::to_string(members().size()) + " processes: KILL");
   }
 
-  // The payload's processes, parents first. Init ends by KILL only, and takes all others along.
-  std::vector<proc::Stat> members(bool with_init) const {
-    std::vector<proc::Stat> all = proc::descendants(run_.fs, ::getpid());
-    if (!with_init && run_.child->fence == fence::ProcessFence::pid_namespace) {
-      const auto is_init = [&](const proc::Stat& each) { return each.pid == run_.child->pid; };
-      all.erase(std::remove_if(all.begin(), all.end(), is_init), all.end());
-    }
-    return all;
-  }
+  // The payload's processes, parents first, without the namespace's init.
+  std::vector<proc::Stat> members() const { return run_.target->members(kill::Target::Why::ask); }
 
   void sample(Usec now) {
     next_sample_ = now + kSampleEvery;
     if (payload_ended_) return;
     const auto page_bytes = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
     std::uint64_t rss_bytes = 0;
-    const std::vector<proc::Stat> all = members(false);
+    const std::vector<proc::Stat> all = members();
     for (const proc::Stat& each : all) rss_bytes += each.rss_pages * page_bytes;
     note_peak(rss_bytes, "process_tree");
     run_.trace.event("sample", {{"processes", all.size()}, {"rss_bytes", rss_bytes}});
@@ -272,6 +291,7 @@ class Watch {
   std::vector<pollfd> waiting_{};  // of the last wait, with what is ready
   Usec next_sample_ = monotonic_usec() + kSampleEvery;
   Usec exec_look_at_ = monotonic_usec() + kExecLook;
+  std::uint64_t asked_ticks_ = 0;  // when TERM went out last; 0: not yet
   bool exec_known_ = false;
   bool payload_ended_ = false;
 };

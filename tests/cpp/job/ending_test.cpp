@@ -29,9 +29,9 @@ TEST_CASE("asked at once, forced at the deadline, given up at last") {
   CHECK(ending.stage() == Ending::Stage::asked);
   ending.advance(160 * kSecond);
   CHECK(ending.stage() == Ending::Stage::forced);
-  ending.advance(160 * kSecond + job::kForcedLimit - 1);
+  ending.advance(160 * kSecond + kill::kForcedLimit - 1);
   CHECK(ending.stage() == Ending::Stage::forced);
-  ending.advance(160 * kSecond + job::kForcedLimit);
+  ending.advance(160 * kSecond + kill::kForcedLimit);
   CHECK(ending.stage() == Ending::Stage::given_up);
   CHECK_FALSE(ending.next_look(500 * kSecond));
 }
@@ -87,5 +87,5 @@ TEST_CASE("there is always a next look, and never one in the far past") {
     if (ending.stage() != Ending::Stage::given_up) ending.count_round(now);
   }
   CHECK(ending.stage() == Ending::Stage::given_up);
-  CHECK(now == 160 * kSecond + job::kForcedLimit);
+  CHECK(now == 160 * kSecond + kill::kForcedLimit);
 }

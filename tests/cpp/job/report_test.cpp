@@ -55,7 +55,7 @@ TEST_CASE("bytes that are no text do not break the report") {
   job::Report report;
   report.command = {"\xff\xfe", std::string("nul\0", 4), "\xed\xa0\x80"};
   report.kill = kill::Report{};
-  report.kill->survivors.push_back({7, "\x80name", 'D', ""});
+  report.kill->survivors.push_back({7, "\x80name", 'D', "", std::nullopt, std::nullopt});
   const Json back = Json::parse(to_text(to_json(report)));
   CHECK(back["command"].size() == 3);
   CHECK(back["kill"]["survivors"][0]["state"] == "D");

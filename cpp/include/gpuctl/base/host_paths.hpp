@@ -12,6 +12,7 @@ inline constexpr const char* kModules = "sys/module";
 inline constexpr const char* kDrmClass = "sys/class/drm";
 inline constexpr const char* kKfdTopology = "sys/class/kfd/kfd/topology/nodes";
 inline constexpr const char* kCgroupMount = "sys/fs/cgroup";
+inline constexpr const char* kCgroupUnified = "sys/fs/cgroup/unified";  // v2 beside v1 controllers
 inline constexpr const char* kProc = "proc";
 inline constexpr const char* kBootId = "proc/sys/kernel/random/boot_id";
 inline constexpr const char* kSelfCgroup = "proc/self/cgroup";

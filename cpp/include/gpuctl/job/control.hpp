@@ -1,7 +1,8 @@
 // The control socket of a running job: SOCK_SEQPACKET, one JSON object a packet, in the job's directory.
 //
 //   {"do": "status"}                                   -> {"id": …, "stage": "running", "processes": 3, …}
-//   {"do": "kill", "by": "…", "grace_usec": 60000000}  -> once the job is over: {"kill": {…}, "exit_code": 143}
+//   {"do": "kill", "by": "…", "grace_usec": 60000000, "spare": ["1234"]}
+//                                                      -> once the job is over: {"kill": {…}, "exit_code": 143}
 //
 // Only the job's owner and root are answered (SO_PEERCRED). The socket is reached as /proc/self/fd/N/control,
 // because the path of a job directory may be longer than a socket address.
@@ -16,6 +17,7 @@
 
 #include "gpuctl/base/clock.hpp"
 #include "gpuctl/base/fd.hpp"
+#include "gpuctl/kill/engine.hpp"
 
 namespace gpuctl::job {
 
@@ -25,6 +27,7 @@ struct ControlRequest {
   int client = -1;  // whom to answer
   std::string by;
   std::optional<Usec> grace;
+  std::vector<kill::Spared> spared;
 };
 
 class ControlServer {

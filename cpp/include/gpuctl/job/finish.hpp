@@ -4,7 +4,7 @@
 #include "gpuctl/base/clock.hpp"
 #include "gpuctl/base/host_fs.hpp"
 #include "gpuctl/job/state_dir.hpp"
-#include "gpuctl/kill/sweep.hpp"
+#include "gpuctl/kill/engine.hpp"
 
 namespace gpuctl::job {
 
@@ -17,8 +17,9 @@ struct Finished {
 };
 
 // Ends what is left of the job in `job` (its lock is held by us): TERM, `grace`, KILL, until no process of it is found.
-// Removes its work directory and writes report.json. A job of another boot has no processes any more.
-Finished finish_job(const HostFs& fs, const JobDir& job, Usec grace);
+// A kill that its supervisor had begun is gone on with: nobody gets a second TERM, and its deadline holds. Removes its work directory and writes report.json. A job of another boot has no processes any more.
+Finished finish_job(const HostFs& fs, const JobDir& job, Usec grace,
+                    const std::vector<kill::Spared>& spared = {});
 
 // Finishes every dead job of this user and removes those that were reported more than a day ago.
 // Returns words for each, for the trace.

@@ -12,7 +12,7 @@
 #include "gpuctl/base/log.hpp"
 #include "gpuctl/cgroup/home.hpp"
 #include "gpuctl/job/kill_reason.hpp"
-#include "gpuctl/kill/sweep.hpp"
+#include "gpuctl/kill/report.hpp"
 
 namespace gpuctl::job {
 
@@ -88,6 +88,5 @@ struct Report {
 };
 
 nlohmann::ordered_json to_json(const Report& report);
-nlohmann::ordered_json to_json(const kill::Report& report);
 
 }  // namespace gpuctl::job
