@@ -6,6 +6,7 @@
         print(gpu.id, gpu.model, gpu.health.state)
     report = gpuctl.run(["./simulate", "--events", "100"], ttl="2h")
     print(report.exit_code, report.kill_reason.name)
+    assert gpuctl.kill(pid=4711, grace="10s").ended
 
 Names are loaded at their first use (PEP 562), so that `import gpuctl` costs next to nothing in
 programs that may never need them.
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from gpuctl.gpus import Gpu as Gpu
     from gpuctl.gpus import Inventory as Inventory
     from gpuctl.host import Host as Host
+    from gpuctl.killer import KillReport as KillReport
+    from gpuctl.killer import kill as kill
     from gpuctl.report import Report as Report
     from gpuctl.runner import run as run
 
@@ -28,10 +31,12 @@ __all__ = [
     "GpuctlError",
     "Host",
     "Inventory",
+    "KillReport",
     "Report",
     "__version__",
     "errors",
     "jdl",
+    "kill",
     "run",
 ]
 
@@ -41,10 +46,12 @@ _PLACES = {
     "GpuctlError": ("gpuctl.errors", "GpuctlError"),
     "Host": ("gpuctl.host", "Host"),
     "Inventory": ("gpuctl.gpus", "Inventory"),
+    "KillReport": ("gpuctl.killer", "KillReport"),
     "Report": ("gpuctl.report", "Report"),
     "__version__": ("gpuctl._core", "version"),
     "errors": ("gpuctl.errors", None),
     "jdl": ("gpuctl.jdl", None),
+    "kill": ("gpuctl.killer", "kill"),
     "run": ("gpuctl.runner", "run"),
 }
 

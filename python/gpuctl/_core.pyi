@@ -61,3 +61,18 @@ def flags(verb: str) -> list[Flag]:
 
 def exit_codes() -> list[ExitCode]: ...
 def kill_reasons() -> list[KillReason]: ...
+def kill_pid(pid: int, grace_usec: int, spare: Sequence[str]) -> str:
+    """Ends a process and its descendants; the report as JSON. Blocks."""
+
+def kill_cgroup(path: str, grace_usec: int, spare: Sequence[str]) -> str: ...
+def job_owner(state_dir: str | None, job: str, resubmission: str | None) -> int:
+    """The uid whose job it is."""
+
+def kill_job(
+    state_dir: str | None,
+    job: str,
+    resubmission: str | None,
+    grace_usec: int | None,
+    spare: Sequence[str],
+) -> tuple[str, bool, list[str]]:
+    """Report as JSON (`null`: nothing had to be done), whether all is gone, and problems."""

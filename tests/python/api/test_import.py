@@ -21,10 +21,12 @@ def test_the_public_names_are_these() -> None:
         "GpuctlError",
         "Host",
         "Inventory",
+        "KillReport",
         "Report",
         "__version__",
         "errors",
         "jdl",
+        "kill",
         "run",
     ]
     assert set(gpuctl.__all__) <= set(dir(gpuctl))
