@@ -6,7 +6,7 @@ several threads at once; those that read files release the GIL.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 version: str
