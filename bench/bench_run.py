@@ -4,7 +4,8 @@ timeout(1) starts a child and waits for it; gpuctl also makes a pid and a mount 
 own /proc, records the job, listens for requests, proves the end and reports. bubblewrap makes
 namespaces and does none of the rest.
 
-Not shown: how both behave under a payload that does something.
+Not shown: how both behave under a payload that does something, and the one more wake-up of a run
+whose trace somebody reads (no `-q`).
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ StderrLog::StderrLog(bool quiet)
     : quiet_(quiet), own_(open_again_without_blocking(STDERR_FILENO)) {}
 
 void StderrLog::log(LogLevel level, std::string_view line) {
-  if (quiet_ && level != LogLevel::error) return;
+  if (!takes(level)) return;
   const std::string text = format_trace_stamp(realtime_usec()) + " [" + name_of(level) +
                            "]: " + std::string(line) + "\n";
   const int fd = own_ ? own_.get() : STDERR_FILENO;

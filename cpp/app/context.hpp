@@ -44,6 +44,7 @@ class StderrLog : public LogSink {
  public:
   explicit StderrLog(bool quiet);
   void log(LogLevel level, std::string_view line) override;
+  bool takes(LogLevel level) const override { return !quiet_ || level == LogLevel::error; }
 
  private:
   bool quiet_;

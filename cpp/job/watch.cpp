@@ -17,7 +17,8 @@ namespace gpuctl::job {
 namespace {
 
 constexpr Usec kSampleEvery = 10 * kUsecPerSec;
-// A start is noticed this late at most: a short payload does not pay for waking us in between.
+// Where nobody follows the trace a start is noticed this late at most: a short payload does not pay for waking us in
+// between.
 constexpr Usec kExecLook = kUsecPerSec / 50;
 constexpr Usec kLeftoverGrace =
     5 * kUsecPerSec;  // for what the payload leaves running when it ends
@@ -290,7 +291,7 @@ class Watch {
   Fd signals_;
   std::vector<pollfd> waiting_{};  // of the last wait, with what is ready
   Usec next_sample_ = monotonic_usec() + kSampleEvery;
-  Usec exec_look_at_ = monotonic_usec() + kExecLook;
+  Usec exec_look_at_ = monotonic_usec() + (run_.trace.is_followed() ? 0 : kExecLook);
   std::uint64_t asked_ticks_ = 0;  // when TERM went out last; 0: not yet
   bool exec_known_ = false;
   bool payload_ended_ = false;

@@ -15,6 +15,8 @@ class LogSink {
  public:
   virtual ~LogSink() = default;
   virtual void log(LogLevel level, std::string_view line) = 0;
+  // Whether lines of this level go anywhere: what nobody reads need not be known at once.
+  virtual bool takes(LogLevel /*level*/) const { return true; }
 };
 
 }  // namespace gpuctl

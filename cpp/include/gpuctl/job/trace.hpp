@@ -27,6 +27,11 @@ class Trace {
   void mark(std::string_view timeline_event);
   void event(std::string_view name, const nlohmann::ordered_json& members);
 
+  // Whether somebody reads lines or events as they come.
+  bool is_followed() const {
+    return events_ || (sink_ != nullptr && sink_->takes(LogLevel::trace));
+  }
+
   // What the report gets: the first and the last lines when there are too many.
   const std::vector<TraceLine>& lines() const { return lines_; }
   const std::vector<TimelineEntry>& timeline() const { return timeline_; }
