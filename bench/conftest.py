@@ -53,12 +53,19 @@ def gpuctl_binary() -> Path:
 
 @pytest.fixture
 def compare(request: pytest.FixtureRequest) -> Compare:
-    """`compare(name, ours, peer, rounds=30)`: time both, remember the row, return it."""
+    """`compare(name, ours, peer, rounds=30)`: time both, remember the row, return it.
+
+    `before` is called ahead of each call of either side and not timed.
+    """
 
     def run(
-        name: str, ours: Callable[[], object], peer: Callable[[], object], rounds: int = 30
+        name: str,
+        ours: Callable[[], object],
+        peer: Callable[[], object],
+        rounds: int = 30,
+        before: Callable[[], object] = lambda: None,
     ) -> Comparison:
-        ours_usec, peer_usec = interleaved_medians(ours, peer, rounds)
+        ours_usec, peer_usec = interleaved_medians(ours, peer, rounds, before)
         row = Comparison(name, ours_usec, peer_usec, ours_usec / peer_usec, rounds)
         request.config.stash[_comparisons].append(row)
         return row
@@ -67,7 +74,10 @@ def compare(request: pytest.FixtureRequest) -> Compare:
 
 
 def interleaved_medians(
-    ours: Callable[[], object], peer: Callable[[], object], rounds: int
+    ours: Callable[[], object],
+    peer: Callable[[], object],
+    rounds: int,
+    before: Callable[[], object],
 ) -> tuple[float, float]:
     for _ in range(WARM_UP_ROUNDS):
         ours()
@@ -76,6 +86,7 @@ def interleaved_medians(
     for index in range(rounds):
         # who goes second finds warmer caches, so the order alternates too
         for side in (0, 1) if index % 2 == 0 else (1, 0):
+            before()
             times[side].append(usec_of((ours, peer)[side]))
     return statistics.median(times[0]), statistics.median(times[1])
 
@@ -115,7 +126,7 @@ def write_results(rows: list[Comparison]) -> None:
 def machine() -> str:
     return (
         f"{cpu_model()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}"
+        f"Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
     )
 
 

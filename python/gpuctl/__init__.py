@@ -16,6 +16,7 @@ TYPE_CHECKING = False  # what typing's own constant is, without importing typing
 if TYPE_CHECKING:
     from gpuctl import errors as errors
     from gpuctl import jdl as jdl
+    from gpuctl import processes as processes
     from gpuctl._core import version as __version__
     from gpuctl.errors import GpuctlError as GpuctlError
     from gpuctl.gpus import Gpu as Gpu
@@ -37,6 +38,7 @@ __all__ = [
     "errors",
     "jdl",
     "kill",
+    "processes",
     "run",
 ]
 
@@ -52,6 +54,7 @@ _PLACES = {
     "errors": ("gpuctl.errors", None),
     "jdl": ("gpuctl.jdl", None),
     "kill": ("gpuctl.killer", "kill"),
+    "processes": ("gpuctl.processes", None),
     "run": ("gpuctl.runner", "run"),
 }
 

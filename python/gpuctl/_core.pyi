@@ -36,6 +36,36 @@ class KillReason(TypedDict):
     jalien_code: int
     meaning: str
 
+class Identity(TypedDict):
+    boot_id: str
+    pid_namespace: int
+    pid: int
+    start_ticks: int
+    pidfs_inode: int | None
+
+class Snapshot:
+    """Its rows are a buffer of bytes, laid out as `snapshot_columns` says."""
+
+    def __len__(self) -> int: ...
+    def __buffer__(self, flags: int) -> memoryview: ...
+    @property
+    def cgroups(self) -> list[str]: ...
+    @property
+    def markers(self) -> list[str]: ...
+    @property
+    def taken_at_usec(self) -> int: ...
+    @property
+    def unreadable(self) -> int: ...
+
+class Sampler:
+    """Not for several threads at once."""
+
+    def sample(self) -> Snapshot: ...
+    @property
+    def descriptors(self) -> int: ...
+
+snapshot_row_bytes: int
+
 def discover_json(root: str, pci_ids: str | None) -> str:
     """The inventory of `root` as JSON text; `pci_ids` as the setting: a file, `none`, or None."""
 
@@ -55,6 +85,36 @@ def rfc3339(realtime_usec: int) -> str:
 
 def duration_text(usec: int) -> str:
     """`12.3 s`, for people."""
+
+def take_snapshot(
+    root: str, cgroup: bool, pss: bool, io: bool, marker: str, uid: int | None
+) -> Snapshot:
+    """All processes of `root` in one pass; an empty `marker` is none."""
+
+def open_sampler(
+    root: str,
+    cgroup: bool,
+    pss: bool,
+    io: bool,
+    marker: str,
+    uid: int | None,
+    max_descriptors: int | None,
+) -> Sampler:
+    """None: half of RLIMIT_NOFILE."""
+
+def snapshot_columns() -> list[tuple[str, str, int]]:
+    """Name, numpy's type and offset of each member of a row."""
+
+def identify(root: str, pid: int) -> Identity: ...
+def judge(
+    root: str,
+    boot_id: str,
+    pid_namespace: int,
+    pid: int,
+    start_ticks: int,
+    pidfs_inode: int | None,
+) -> str:
+    """`alive`, `dead` or `unknown`."""
 
 def flags(verb: str) -> list[Flag]:
     """The verb's own flags, then the global ones."""

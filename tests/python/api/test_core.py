@@ -5,6 +5,7 @@ are the leaves of the one tree.
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,8 @@ def names_of(stub: ast.Module) -> Iterator[str]:
             yield node.name
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             yield node.target.id
+        elif isinstance(node, ast.ClassDef) and not node.bases:  # the others are TypedDicts
+            yield node.name
 
 
 def test_stub_and_module_have_the_same_names(stub: ast.Module) -> None:
@@ -46,15 +49,25 @@ def test_stub_and_module_have_the_same_arguments(stub: ast.Module) -> None:
             assert found == [argument.arg for argument in node.args.args], signature
 
 
+def test_stub_and_module_have_the_same_members(stub: ast.Module) -> None:
+    for node in stub.body:
+        if isinstance(node, ast.ClassDef) and not node.bases:
+            names = [each.name for each in node.body if isinstance(each, ast.FunctionDef)]
+            members = [name for name in names if not name.startswith("__")]
+            public = [name for name in dir(getattr(_core, node.name)) if not name.startswith("_")]
+            assert sorted(members) == sorted(public)
+
+
 def test_rows_have_the_keys_of_the_stub(stub: ast.Module) -> None:
     rows: dict[str, Sequence[Mapping[str, object]]] = {
         "Setting": _core.load_config({}),
         "Flag": _core.flags("job"),
         "ExitCode": _core.exit_codes(),
         "KillReason": _core.kill_reasons(),
+        "Identity": [_core.identify("/", os.getpid())],
     }
     for node in stub.body:
-        if isinstance(node, ast.ClassDef):
+        if isinstance(node, ast.ClassDef) and node.bases:
             keys = [n.target.id for n in node.body if isinstance(n, ast.AnnAssign)]  # type: ignore
             for row in rows[node.name]:
                 assert list(row) == keys

@@ -27,6 +27,7 @@ def test_the_public_names_are_these() -> None:
         "errors",
         "jdl",
         "kill",
+        "processes",
         "run",
     ]
     assert set(gpuctl.__all__) <= set(dir(gpuctl))
@@ -58,7 +59,8 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 
 
 def test_host_and_run_do_not_load_numpy() -> None:
-    code = "import sys, gpuctl; gpuctl.Host().root; gpuctl.run; print('numpy' in sys.modules)"
+    calls = "gpuctl.Host().root; gpuctl.run; len(gpuctl.processes.snapshot())"
+    code = f"import sys, gpuctl; {calls}; print('numpy' in sys.modules)"
     assert run_python(code) == "False\n"
 
 
