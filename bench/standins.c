@@ -13,7 +13,7 @@
 
 enum { MAX_COUNT = 8000, SECONDS = 600 };
 
-/* Before the fork is announced to anybody: who the parent is when PDEATHSIG is set is checked once more. */
+/* A parent that ended before PDEATHSIG was set sends none: it is checked once more. */
 static void follow(pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   alarm(SECONDS);
@@ -54,6 +54,7 @@ int main(int argc, char** argv) {
   int ready[2];
   if (count < 1 || count > MAX_COUNT || pipe(ready) != 0) return 2;
   prctl(PR_SET_PDEATHSIG, SIGTERM);
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
   alarm(SECONDS);
   const pid_t first = start(count, strcmp(argv[2], "tree") == 0 ? 3 : count, ready[1]);
   char byte;
@@ -62,7 +63,7 @@ int main(int argc, char** argv) {
   printf("%d\n", (int)first);
   fflush(stdout);
   while (read(0, &byte, 1) > 0) continue;
-  kill(first, SIGKILL); /* its children follow it, and theirs them */
-  waitpid(first, NULL, 0);
+  kill(first, SIGKILL); /* its children follow it, and theirs them; all become ours to reap */
+  while (waitpid(-1, NULL, 0) > 0) continue;
   return 0;
 }

@@ -31,6 +31,7 @@ int dispatch(const Context& context) {
   const std::string verb = context.invocation.verb->name;
   if (verb == "discover") return run_discover(context);
   if (verb == "run") return run_run(context);
+  if (verb == "tree") return run_tree(context);
   if (verb == "kill") return run_kill(context);
   return run_config(context);
 }

@@ -23,6 +23,14 @@ const std::vector<Verb>& verbs() {
        "gpuctl run --ttl 2h --report r.json -- ./train.sh # end it after two hours, write the "
        "report\n"
        "gpuctl run --gpu 0000:63:00.0 -- ./simulate       # show it this GPU only"},
+      {"tree", false, "[PID]", false, "show the processes of a process, a cgroup or a job",
+       "Each with its state, CPU time, memory and the GPU device nodes that it holds open. Costs "
+       "what the tree costs,\n"
+       "however many other processes there are. Of a job, those who left the tree are found by its "
+       "nonce.",
+       "gpuctl tree 1234                       # the process and all below it\n"
+       "gpuctl tree --job 1234                 # a job on record, its supervisor first\n"
+       "gpuctl tree --cgroup /user.slice --json"},
       {"kill", false, "", false,
        "end a job, a process tree or a cgroup, and prove that nothing of it is left",
        "TERM and CONT to every process, the first one first; KILL at the deadline, in a way that "
@@ -72,9 +80,10 @@ const std::vector<Flag>& flags() {
 
       {"pci-ids", 0, "FILE", "discover,run,job", false,
        "names of PCI devices to use where FILE is newer than those built in; none: never"},
-      {"job", 0, "ID", "run,job,kill", false,
+      {"job", 0, "ID", "run,job,kill,tree", false,
        "the job's id: letters, digits, `.`, `_`, `-`; at most 64"},
-      {"resubmission", 0, "N", "run,job,kill", false, "which resubmission of the job this is [0]"},
+      {"resubmission", 0, "N", "run,job,kill,tree", false,
+       "which resubmission of the job this is [0]"},
       {"gpu", 0, "ID", "run", true, "a GPU for the payload, by its id in `gpuctl discover`"},
       {"workdir", 0, "DIR", "run,job", false,
        "make the work directory alien-job-ID in DIR and remove it at the end"},
@@ -101,8 +110,9 @@ const std::vector<Flag>& flags() {
        "write events while the job runs, one JSON object a line"},
       {"die-with-parent", 0, nullptr, "run", false, "end the job when the caller dies"},
       {"pid", 0, "PID", "kill", false, "a process, with all that descends from it"},
-      {"cgroup", 0, "PATH", "kill", false,
-       "a cgroup of the v2 hierarchy, as in /proc/PID/cgroup or below the mount point"},
+      {"cgroup", 0, "PATH", "tree,kill", false,
+       "a cgroup of the v2 hierarchy and all below it, as in /proc/PID/cgroup or below the mount "
+       "point"},
       {"grace", 0, "DUR", "kill", false,
        "time between TERM and KILL [the job's ForcedKillTimeout, else 60s], at most 600s"},
       {"spare", 0, "PID|NAME=VALUE", "kill", true,

@@ -9,7 +9,9 @@
 #include "errors.hpp"
 #include "gpuctl/base/host_fs.hpp"
 #include "gpuctl/proc/identity.hpp"
+#include "gpuctl/proc/json.hpp"
 #include "gpuctl/proc/snapshot.hpp"
+#include "gpuctl/proc/tree.hpp"
 
 namespace py = pybind11;
 
@@ -88,6 +90,36 @@ std::unique_ptr<LiveSampler> open_sampler(const py::str& root, bool cgroup, bool
                                        max_descriptors.value_or(proc::default_descriptor_budget()));
 }
 
+// Nobody there is an empty tree, as with the command.
+Result<proc::Tree> empty_if_absent(Result<proc::Tree> tree) {
+  if (tree) return tree;
+  const ErrorCode code = tree.error().code;
+  if (code == ErrorCode::not_found || code == ErrorCode::vanished) return proc::Tree();
+  return tree;
+}
+
+Result<std::string> tree_text(const std::string& root, std::optional<pid_t> pid,
+                              const std::string& cgroup) {
+  const Result<HostFs> fs = HostFs::open(root);
+  if (!fs) return fail(fs.error());
+  const Result<proc::Tree> tree =
+      empty_if_absent(pid ? proc::tree_of_process(*fs, *pid) : proc::tree_of_cgroup(*fs, cgroup));
+  if (!tree) return fail(tree.error());
+  return to_line(pid ? proc::to_json(*tree, "pid", std::to_string(*pid))
+                     : proc::to_json(*tree, "cgroup", cgroup));
+}
+
+std::string tree_json(const py::str& root, std::optional<pid_t> pid,
+                      const std::optional<py::str>& cgroup) {
+  const std::string root_path = os_bytes(root);
+  const std::string path = cgroup ? os_bytes(*cgroup) : std::string();
+  Result<std::string> text = [&] {
+    const py::gil_scoped_release release;
+    return tree_text(root_path, pid, path);
+  }();
+  return value_or_raise(std::move(text));
+}
+
 Result<proc::Identity> identify(const std::string& root, pid_t pid) {
   const Result<HostFs> fs = HostFs::open(root);
   if (!fs) return fail(fs.error());
@@ -142,6 +174,7 @@ void bind_proc(py::module_& module) {
              py::arg("io"), py::arg("marker"), py::arg("uid"), py::arg("max_descriptors"));
   module.def("snapshot_columns", &snapshot_columns);
   module.attr("snapshot_row_bytes") = sizeof(proc::Row);
+  module.def("tree_json", &tree_json, py::arg("root"), py::arg("pid"), py::arg("cgroup"));
   module.def("identify", &identity_of, py::arg("root"), py::arg("pid"));
   module.def("judge", &judge, py::arg("root"), py::arg("boot_id"), py::arg("pid_namespace"),
              py::arg("pid"), py::arg("start_ticks"), py::arg("pidfs_inode"));

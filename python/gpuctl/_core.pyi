@@ -105,6 +105,9 @@ def open_sampler(
 def snapshot_columns() -> list[tuple[str, str, int]]:
     """Name, numpy's type and offset of each member of a row."""
 
+def tree_json(root: str, pid: int | None, cgroup: str | None) -> str:
+    """`gpuctl.tree/1` as JSON text, of one of both; empty where there is no such thing."""
+
 def identify(root: str, pid: int) -> Identity: ...
 def judge(
     root: str,

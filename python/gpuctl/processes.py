@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gpuctl import _core
 from gpuctl.errors import UnavailableError, UsageError
+from gpuctl.process_tree import Tree, TreeProcess, tree
 from gpuctl.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,7 +34,17 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["Identity", "Process", "Sampler", "Snapshot", "identify", "snapshot"]
+__all__ = [
+    "Identity",
+    "Process",
+    "Sampler",
+    "Snapshot",
+    "Tree",
+    "TreeProcess",
+    "identify",
+    "snapshot",
+    "tree",
+]
 
 # column of Snapshot.array -> bit of `known`; the fields that come with it
 _OPTIONAL = {
