@@ -158,6 +158,7 @@ std::vector<Stat> search(const HostFs& fs, std::optional<uid_t> uid, Predicate w
 }  // namespace
 
 std::vector<Stat> descendants(const HostFs& fs, pid_t root) {
+  if (root <= 0) return {};  // no process; 0 is the parent of all that have none
   Result<ProcDir> proc = ProcDir::open(fs);
   if (!proc) return {};
   return Walk(*proc, fs.is_live()).below(root);

@@ -85,6 +85,25 @@ def test_the_drawing(gpuctl: Run, family: subprocess.Popen[str]) -> None:
     assert [line[45:] for line in drawn] == [line[45:] for line in ascii_lines]
 
 
+def test_a_long_chain_stays_on_the_page(gpuctl: Run) -> None:
+    chain = "f() { [ $1 = 0 ] && exec sleep 60; (f $(($1 - 1))) & wait; }; f 60"
+    with subprocess.Popen(["sh", "-c", chain], start_new_session=True) as process:
+        wait_for_sleepers(process.pid, 1)
+        lines = gpuctl("tree", process.pid, env={"LC_ALL": "C"}).stdout.splitlines()
+        os.killpg(process.pid, signal.SIGKILL)
+    assert len(lines) == 62
+    assert lines[-1].endswith(" (60) `- sleep")
+    assert max(map(len, lines)) < 200
+
+
+def test_a_kernel_thread_can_be_looked_at(gpuctl: Run) -> None:
+    if not Path("/proc/2").exists() or Path("/proc/2/cmdline").read_bytes():
+        pytest.skip("no kernel threads in this pid namespace")
+    document = tree_of(gpuctl, "2")
+    assert document["processes"][0]["name"] == "kthreadd"
+    assert all(each["gpu_nodes"] == [] for each in document["processes"])
+
+
 def test_names_cannot_draw(gpuctl: Run, tmp_path: Path) -> None:
     """A name of control characters and line ends stays on its line, in JSON it is kept."""
     name = "\x1b[31m) Z 1\n"

@@ -8,10 +8,12 @@
 #include <thread>
 
 #include "support/child.hpp"
+#include "support/doing_without.hpp"
 #include "support/temp_tree.hpp"
 
 using namespace gpuctl;
 using gpuctl::testing::Child;
+using gpuctl::testing::DoingWithout;
 using gpuctl::testing::TempTree;
 
 namespace {
@@ -54,6 +56,15 @@ TEST_CASE("children and grandchildren are found, parents first, strangers not") 
   CHECK(place(parent.pid()) < place(grandchild));
   CHECK(holds(proc::descendants(fs, parent.pid()), grandchild));
   ::kill(grandchild, SIGKILL);
+}
+
+TEST_CASE("below what is no process there is nobody") {
+  const HostFs fs = std::move(*HostFs::open("/"));
+  for (const char* kind : {"", "children"}) {
+    const DoingWithout older(kind);
+    for (const pid_t nobody : {0, -1, -::getpgrp(), 0x7fffffff})
+      CHECK(proc::descendants(fs, nobody).empty());
+  }
 }
 
 TEST_CASE("a child of another thread is found") {

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gpuctl
 import pytest
@@ -155,6 +158,67 @@ def test_an_identity_dies_with_its_process(sleeper: subprocess.Popen[bytes]) -> 
 def test_what_is_no_pid(pid: int) -> None:
     with pytest.raises(errors.UsageError, match="not the number of a process"):
         processes.identify(pid)
+
+
+def test_a_tree_is_typed_and_says_what_the_command_says(
+    sleeper: subprocess.Popen[bytes], gpuctl_binary: Path
+) -> None:
+    tree = processes.tree(sleeper.pid)
+    [process] = tree
+    assert (process.pid, process.ppid, process.uid) == (sleeper.pid, os.getpid(), os.geteuid())
+    assert (process.alive, process.depth, process.found_by) == (True, 0, ("root",))
+    assert (process.gpu_nodes, tree.gpu_nodes, tree.problems) == ((), (), ())
+    assert tree.rss_bytes == process.rss_bytes > 0
+    assert tree.cpu_usage_usec == process.utime_usec + process.stime_usec
+    command = [str(gpuctl_binary), "tree", "--json", str(sleeper.pid)]
+    said = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert list(said["processes"][0]) == [field.name for field in dataclasses.fields(process)]
+    assert [each.pid for each in processes.Tree.from_json(said)] == [sleeper.pid]
+
+
+def test_an_empty_tree_is_an_answer(sleeper: subprocess.Popen[bytes]) -> None:
+    sleeper.kill()
+    sleeper.wait()
+    assert len(processes.tree(sleeper.pid)) == 0
+    assert len(processes.tree(cgroup="/no/such/group")) == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"pid": 1, "cgroup": "/"},
+        {"pid": 1, "job": "x"},
+        {"pid": 0},
+        {"pid": -1},
+        {"pid": 1 << 40},
+        {"cgroup": ""},
+        {"cgroup": "relative"},
+        {"cgroup": "/a/../b"},
+        {"job": "../x"},
+        {"job": ""},
+        {"job": "no-such-job"},
+    ],
+)
+def test_what_is_no_tree(arguments: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(errors.UsageError):
+        processes.tree(**arguments, state_dir=tmp_path / "state")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"schema": "gpuctl.tree/2"},
+        {"schema": "gpuctl.tree/1"},
+        {"schema": "gpuctl.tree/1", "processes": [{}], "problems": []},
+        {"schema": "gpuctl.tree/1", "processes": [], "problems": [{}]},
+        {"schema": "gpuctl.tree/1", "processes": None, "problems": []},
+    ],
+)
+def test_what_is_no_document_of_a_tree(document: dict[str, Any]) -> None:
+    with pytest.raises(errors.MalformedError, match=r"gpuctl\.tree/1"):
+        processes.Tree.from_json(document)
 
 
 def test_without_numpy_there_are_rows_and_a_remedy() -> None:
