@@ -17,13 +17,13 @@ constexpr std::size_t kMaxEnvironmentBytes = std::size_t{8} << 20;
 constexpr std::size_t kSmallBytes = 4096;
 
 std::uint64_t usec_per_tick() {
-  static const auto kValue = static_cast<std::uint64_t>(1'000'000 / ::sysconf(_SC_CLK_TCK));
-  return kValue;
+  static const auto value = static_cast<std::uint64_t>(1'000'000 / ::sysconf(_SC_CLK_TCK));
+  return value;
 }
 
 std::uint64_t page_bytes() {
-  static const auto kValue = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-  return kValue;
+  static const auto value = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  return value;
 }
 
 // "H:CONTROLLERS:PATH"; the path may hold ':'.
@@ -135,13 +135,13 @@ void OptionalColumns::read_cgroup(ProcDir& proc, Row& row) {
   const auto path = text ? cgroup_in(*text) : std::nullopt;
   if (!path) return;
   row.cgroup = cgroups_.index_of(*path);
-  row.known |= kCgroup;
+  row.known |= kKnowsCgroup;
 }
 
 void OptionalColumns::read_marker(ProcDir& proc, Row& row) {
   const auto text = proc.read(row.pid, "environ", kMaxEnvironmentBytes);
   if (!text) return;
-  row.known |= kMarker;
+  row.known |= kKnowsMarker;
   if (const auto value = variable_in(*text, options_.marker))
     row.marker = markers_.index_of(*value);
 }
@@ -152,7 +152,7 @@ void OptionalColumns::read_pss(ProcDir& proc, Row& row) {
   const auto kib = text ? number_behind(*text, "Pss:") : std::nullopt;
   if (!kib) return;
   row.pss_bytes = *kib * 1024;
-  row.known |= kPss;
+  row.known |= kKnowsPss;
 }
 
 void OptionalColumns::read_io(ProcDir& proc, Row& row) {
@@ -162,7 +162,7 @@ void OptionalColumns::read_io(ProcDir& proc, Row& row) {
   if (!read || !written) return;
   row.read_bytes = *read;
   row.write_bytes = *written;
-  row.known |= kIo;
+  row.known |= kKnowsIo;
 }
 
 }  // namespace gpuctl::proc::internal

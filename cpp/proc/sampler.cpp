@@ -54,6 +54,13 @@ std::vector<Known> matched(std::vector<Known> before, const std::vector<pid_t>& 
 }  // namespace
 
 struct Sampler::State {
+  State(const HostFs& host, ProcDir table, Fd births_file, SnapshotOptions wanted, std::size_t most)
+      : proc(std::move(table)),
+        loadavg(std::move(births_file)),
+        fs(host),
+        options(std::move(wanted)),
+        max_descriptors(most) {}
+
   ProcDir proc;
   Fd loadavg;          // invalid in a recording without it
   std::string births;  // what it said before the last listing
@@ -129,15 +136,8 @@ Result<Sampler> Sampler::open(const HostFs& fs, SnapshotOptions options,
   Result<ProcDir> proc = ProcDir::open(fs);
   if (!proc) return fail(std::move(proc).error());
   Result<Fd> loadavg = fs.open_path(host_paths::kLoadavg, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
-  return Sampler(std::unique_ptr<State>(new State{std::move(*proc),
-                                                  loadavg ? std::move(*loadavg) : Fd(),
-                                                  {},
-                                                  fs,
-                                                  std::move(options),
-                                                  max_descriptors,
-                                                  0,
-                                                  {},
-                                                  {}}));
+  return Sampler(std::make_unique<State>(fs, std::move(*proc), loadavg ? std::move(*loadavg) : Fd(),
+                                         std::move(options), max_descriptors));
 }
 
 std::size_t Sampler::descriptors() const { return state_->kept(); }

@@ -53,7 +53,7 @@ Result<Snapshot> take_snapshot(const HostFs& fs, const SnapshotOptions& options)
 }
 
 const std::vector<ColumnLayout>& snapshot_columns() {
-  static const std::vector<ColumnLayout> kLayout = {
+  static const std::vector<ColumnLayout> layout = {
       {"pid", "<i4", offsetof(Row, pid)},
       {"ppid", "<i4", offsetof(Row, ppid)},
       {"pgid", "<i4", offsetof(Row, pgid)},
@@ -74,7 +74,7 @@ const std::vector<ColumnLayout>& snapshot_columns() {
       {"read_bytes", "<u8", offsetof(Row, read_bytes)},
       {"write_bytes", "<u8", offsetof(Row, write_bytes)},
   };
-  return kLayout;
+  return layout;
 }
 
 }  // namespace gpuctl::proc

@@ -91,9 +91,12 @@ class Walk {
     const std::optional<Stat> top = stat_of(proc_, root);
     seen_.insert(root);
     visit(root, top ? top->threads : 1, !top && live_ && is_hidden(root));
-    for (std::size_t next = 0; next < found_.size(); ++next) {
-      const pid_t pid = found_[next].pid;  // found_ moves while it grows
-      visit(pid, found_[next].threads, false);
+    std::size_t next = 0;
+    while (next < found_.size()) {  // found_ grows and moves meanwhile
+      const pid_t pid = found_[next].pid;
+      const std::uint64_t threads = found_[next].threads;
+      ++next;
+      visit(pid, threads, false);
     }
     return std::move(found_);
   }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <thread>
 
 #include "../../../cpp/proc/columns.hpp"
@@ -22,14 +23,20 @@ using gpuctl::testing::TempTree;
 namespace {
 
 const HostFs& live() {
-  static const HostFs kFs = std::move(*HostFs::open("/"));
-  return kFs;
+  static const HostFs fs = std::move(*HostFs::open("/"));
+  return fs;
 }
 
 const proc::Row* row_of(const proc::Snapshot& snapshot, pid_t pid) {
   const auto found = std::find_if(snapshot.rows.begin(), snapshot.rows.end(),
                                   [&](const proc::Row& row) { return row.pid == pid; });
   return found == snapshot.rows.end() ? nullptr : &*found;
+}
+
+std::string name_in(const proc::Snapshot& snapshot, pid_t pid) {
+  const proc::Row* row = row_of(snapshot, pid);
+  if (row == nullptr) return "nobody";
+  return {row->name, ::strnlen(row->name, sizeof row->name)};
 }
 
 std::string stat_line(int pid, const std::string& name) {
@@ -127,14 +134,14 @@ TEST_CASE("optional columns are read where they can be, and say so") {
     all = *proc::take_snapshot(live(), options);
   }
   const proc::Row* row = row_of(all, child.pid());
-  CHECK(row->known == (proc::kCgroup | proc::kMarker | proc::kPss | proc::kIo));
+  CHECK(row->known == (proc::kKnowsCgroup | proc::kKnowsMarker | proc::kKnowsPss | proc::kKnowsIo));
   CHECK(all.markers[static_cast<std::size_t>(row->marker)] == std::to_string(::getpid()));
   CHECK(all.cgroups[static_cast<std::size_t>(row->cgroup)].front() == '/');
   CHECK(row->pss_bytes > 0);
-  CHECK(row->pss_bytes <= row->rss_bytes + 65536 * 16);
+  CHECK(row->pss_bytes <= row->rss_bytes + (std::uint64_t{1} << 20));
   const proc::Row* self = row_of(all, ::getpid());
   CHECK(self->marker == -1);
-  CHECK((self->known & proc::kMarker) != 0);
+  CHECK((self->known & proc::kKnowsMarker) != 0);
   options.marker = "GPUCTL_SNAPSHOT";  // a beginning of the name is not the name
   CHECK(row_of(*proc::take_snapshot(live(), options), child.pid())->marker == -1);
 }
@@ -178,11 +185,11 @@ TEST_CASE("samples follow births, deaths and reuse of numbers") {
   });
   proc::Snapshot after = *sampler->sample();
   CHECK(row_of(after, gone) == nullptr);
-  for (int i = 0; i < 2000 && std::string(row_of(after, second.pid())->name) != "renamed"; ++i) {
+  for (int i = 0; i < 2000 && name_in(after, second.pid()) != "renamed"; ++i) {
     ::usleep(1000);
     after = *sampler->sample();
   }
-  CHECK(std::string(row_of(after, second.pid())->name) == "renamed");
+  CHECK(name_in(after, second.pid()) == "renamed");
 }
 
 TEST_CASE("a kept process that became another user's is seen as that within 16 samples") {

@@ -25,8 +25,8 @@ using proc::FoundBy;
 namespace {
 
 const HostFs& live() {
-  static const HostFs kFs = std::move(*HostFs::open("/"));
-  return kFs;
+  static const HostFs fs = std::move(*HostFs::open("/"));
+  return fs;
 }
 
 proc::Stat stat_of(pid_t pid, pid_t ppid, std::uint64_t start_ticks = 5) {

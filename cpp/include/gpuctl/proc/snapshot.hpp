@@ -38,7 +38,7 @@ struct Row {
   std::uint32_t flags = 0;   // PF_* of <linux/sched.h>
   std::int32_t cgroup = -1;  // index into Snapshot::cgroups
   std::int32_t marker = -1;  // index into Snapshot::markers; -1 and `known`: it has none
-  std::uint8_t known = 0;    // bits of Column: what was asked for and could be read
+  std::uint8_t known = 0;    // kKnows… bits: what was asked for and could be read
   char state = '?';
   char name[64] = {};             // without a NUL when it is that long
   std::uint64_t start_ticks = 0;  // since boot; with the pid, and only for a moment, who it is
@@ -51,7 +51,10 @@ struct Row {
 };
 
 // Bits of Row::known.
-enum Column : std::uint8_t { kCgroup = 1, kMarker = 2, kPss = 4, kIo = 8 };
+inline constexpr std::uint8_t kKnowsCgroup = 1;
+inline constexpr std::uint8_t kKnowsMarker = 2;
+inline constexpr std::uint8_t kKnowsPss = 4;
+inline constexpr std::uint8_t kKnowsIo = 8;
 
 struct SnapshotOptions {
   bool cgroup = false;
