@@ -29,6 +29,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fresh", action="store_true", help="also prove the two commands on bare Debian systems"
     )
+    parser.addoption(
+        "--lab", action="store_true", help="also run the tests on the virtual worker node"
+    )
 
 
 def pytest_configure() -> None:

@@ -30,6 +30,8 @@ have_bwrap() { command -v bwrap >/dev/null; }
 have_find() { command -v find >/dev/null && command -v xargs >/dev/null; }
 have_flock() { command -v flock >/dev/null; }
 have_readelf() { command -v readelf >/dev/null; }
+have_mmdebstrap() { command -v mmdebstrap >/dev/null; }
+have_mke2fs() { command -v mke2fs >/dev/null || [[ -x /sbin/mke2fs ]]; }
 have_static_libc() { [[ -n $(find /usr/lib /usr/lib64 -maxdepth 2 -name libc.a -print -quit 2>/dev/null) ]]; }
 
 package_of() {
@@ -43,7 +45,8 @@ package_of() {
     certificates:*) echo ca-certificates ;;
     lspci:apt) echo pciutils pci.ids ;;
     lspci:dnf) echo pciutils hwdata ;;
-    chattr:*) echo e2fsprogs ;;
+    chattr:* | mke2fs:*) echo e2fsprogs ;;
+    mmdebstrap:*) echo mmdebstrap ;;
     bwrap:*) echo bubblewrap ;;
     find:*) echo findutils ;;
     flock:*) echo util-linux ;;

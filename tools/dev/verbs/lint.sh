@@ -69,7 +69,8 @@ check_mypy_loosely() {
 cpp_files() { find cpp tests/cpp -type f \( -name '*.cpp' -o -name '*.hpp' \) -print0; }
 
 shell_files() {
-    find dev .ci tools tests examples -type f \( -name '*.sh' -o -path dev -o -path .ci/run \) -print0
+    find dev .ci tools tests examples -type f \
+        \( -name '*.sh' -o -path dev -o -path .ci/run -o -path 'tests/lab/kit/bin/*' \) -print0
 }
 
 fix_format() {

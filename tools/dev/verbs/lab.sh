@@ -1,0 +1,32 @@
+# shellcheck shell=bash disable=SC2154,SC2164 # `root` and others come from ./dev, which has set -e
+#: the virtual worker node, with systemd, Slurm, HTCondor, Apptainer, Podman: ./dev lab shell | test | build | status | clean
+#:
+#:   ./dev lab shell [--tier ns|vm] [--node NAME] [--kernel 5.10] [--user pilot|other|root]
+#:                                 a shell on a fresh node with gpuctl installed
+#:   ./dev lab test [PATH…] [flags of pytest]     the tests that need it
+#:   ./dev lab build | status | clean             make all of it now, say what is there, remove it
+#:   ./dev lab record                             write tests/data/places anew: what a process sees in each place
+#:
+#: ns: systemd in namespaces on this machine's kernel, at once. vm: a virtual machine in software emulation with
+#: every controller of cgroup v2, some seconds. Needs root, apt (any Debian) and about 5 GB in the cache folder;
+#: the first time takes some minutes. docs/lab.md tells how it is made and how to write a test for it.
+
+verb_main() {
+    local verb=${1:-}
+    if [[ ! $verb =~ ^(shell|test|build|record|status|clean)$ ]]; then
+        die "the verbs of \`lab\` are: shell, test, build, record, status, clean; ./dev lab --help says more" 2
+    fi
+    shift
+    source "$root/tools/dev/setup.sh"
+    set_up_tools
+    need_wheels test
+    if [[ $verb != status && $verb != clean ]]; then
+        ((EUID == 0)) || die "a virtual worker node needs root (mounts, namespaces); type: sudo ./dev lab $verb" 2
+        need_packages mmdebstrap mke2fs
+    fi
+    cd "$root"
+    if [[ $verb == test ]]; then
+        exec "$python" -m pytest --lab --override-ini testpaths=tests/lab "$@"
+    fi
+    PYTHONPATH=$root/tests exec "$python" -m lab "$verb" "$@"
+}
