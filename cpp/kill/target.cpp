@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kMostWatched = 64;  // enough to wake up early; all of them are looked at then
 constexpr unsigned kEmptyLooks = 2;
 constexpr Usec kLookWithoutPidfds = 5'000;
+constexpr Usec kNumberIsGood = 500'000;
 
 void drop_the_dead(std::vector<proc::Stat>& members) {
   const auto is_dead = [](const proc::Stat& each) { return each.is_dead(); };
@@ -63,7 +64,7 @@ std::optional<std::string> Below::proof() {
 
 PidTree::PidTree(const HostFs& fs, proc::Handle root, const proc::Stat& stat)
     : fs_(fs), since_ticks_(stat.start_ticks) {
-  if (stat.session == stat.pid) leaders_.insert(stat.pid);
+  if (stat.session == stat.pid) led_[stat.pid] = monotonic_usec();
   known_.emplace(stat.pid, Known{std::move(root), stat});
 }
 
@@ -73,8 +74,9 @@ bool PidTree::is_known(pid_t pid) const {
   return found != known_.end() && found->second.handle.exists();
 }
 
-// Start times are read again: the state of each is what it is now.
+// What is known of each is read again.
 void PidTree::forget_the_dead() {
+  const Usec time = monotonic_usec();
   for (auto each = known_.begin(); each != known_.end();) {
     Result<proc::Stat> now = each->second.handle.read_stat(fs_);
     if (!now || now->is_dead()) {
@@ -82,6 +84,8 @@ void PidTree::forget_the_dead() {
       continue;
     }
     each->second.stat = std::move(*now);
+    const auto session = led_.find(each->second.stat.session);
+    if (session != led_.end()) session->second = time;
     ++each;
   }
 }
@@ -94,11 +98,10 @@ bool PidTree::admit(const proc::Stat& found, pid_t session_of) {
   if (!handle) return false;
   Result<proc::Stat> now = handle->read_stat(fs_);
   if (!now || now->start_ticks < since_ticks_ || now->is_dead()) return false;
-  const bool bound = session_of != 0
-                         ? now->session == session_of && led_sessions().count(session_of) != 0
-                         : is_known(now->ppid);
+  const bool bound = session_of != 0 ? now->session == session_of && is_led(session_of)
+                                     : is_known(now->ppid);
   if (!bound) return false;
-  if (now->session == now->pid) leaders_.insert(now->pid);
+  if (now->session == now->pid || session_of != 0) led_[now->session] = monotonic_usec();
   const pid_t pid = found.pid;
   known_.emplace(pid, Known{std::move(*handle), std::move(*now)});
   return true;
@@ -114,24 +117,19 @@ void PidTree::find_children() {
   }
 }
 
-// Sessions that a member leads. The number of a session stays taken while anybody is in it, so a session counts as
-// long as a member that we hold is in it.
-std::set<pid_t> PidTree::led_sessions() const {
-  std::set<pid_t> led;
-  for (const auto& [pid, known] : known_) {
-    if (leaders_.count(known.stat.session) != 0 && known.handle.exists())
-      led.insert(known.stat.session);
-  }
-  return led;
+// The number of a session stays taken while anybody is in it, and a pid space needs seconds to come round: what was a
+// member's session a moment ago is nobody else's now.
+bool PidTree::is_led(pid_t session) const {
+  const auto found = led_.find(session);
+  return found != led_.end() && monotonic_usec() - found->second < kNumberIsGood;
 }
 
 void PidTree::find_sessions() {
-  const std::set<pid_t> led = led_sessions();
-  if (led.empty()) return;
+  if (led_.empty()) return;
   for (const pid_t pid : proc::all_pids(fs_).value_or(std::vector<pid_t>())) {
     if (known_.count(pid) != 0) continue;
     const Result<proc::Stat> stat = proc::read_stat(fs_, pid);
-    if (stat && led.count(stat->session) != 0) admit(*stat, stat->session);
+    if (stat && is_led(stat->session)) admit(*stat, stat->session);
   }
 }
 

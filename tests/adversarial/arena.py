@@ -210,19 +210,25 @@ class Arena:
         return Job(self, folder, pilot)
 
     def gpuctl(
-        self, *arguments: object, uid: int | None = None, timeout: float = 60
+        self,
+        *arguments: object,
+        uid: int | None = None,
+        timeout: float = 60,
+        env: Mapping[str, str] | None = None,
     ) -> tuple[int, str, str]:
         """Runs another gpuctl to its end: exit code, stdout, stderr."""
-        pid = self.start_gpuctl(*arguments, uid=uid)
+        pid = self.start_gpuctl(*arguments, uid=uid, env=env)
         return self.outcome(pid, timeout)
 
-    def start_gpuctl(self, *arguments: object, uid: int | None = None) -> int:
+    def start_gpuctl(
+        self, *arguments: object, uid: int | None = None, env: Mapping[str, str] | None = None
+    ) -> int:
         self.jobs += 1
         place = self.folder / f"verb{self.jobs}"
         place.mkdir()
         place.chmod(0o777)
         argv = [self.binary, "--state-dir", self.state, *arguments]
-        pid = self.spawn(argv, uid=uid, stdout=place / "stdout", stderr=place / "stderr")
+        pid = self.spawn(argv, uid=uid, env=env, stdout=place / "stdout", stderr=place / "stderr")
         self.verbs[pid] = place
         return pid
 

@@ -1,7 +1,8 @@
 // Payloads that misbehave, one per name: `villain NAME [BEATS]`.
+// Some take a number behind BEATS.
 //
 // A process that must be found dead later counts in the file BEATS; everything ends by itself after 60 seconds and stays
-// below 200 processes, so that a failed test leaves nothing behind.
+// below 200 processes (`wide` has as many as it is told), so that a failed test leaves nothing behind.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -81,6 +82,24 @@ static int kill_many_numbers(void) {
     kill(pid, SIGKILL);
     if (pid > 1) kill(-pid, SIGKILL);
     prlimit(pid, RLIMIT_CPU, &(struct rlimit){0, 0}, NULL);
+  }
+  return 0;
+}
+
+// What needs no signal: traces, idles, limits and offers to the memory killer whatever has a number.
+static int abuse_numbers(void) {
+  struct sched_param lowest = {0};
+  for (pid_t pid = 1; pid < 5000; ++pid) {
+    char place[64];
+    if (pid == getpid()) continue;
+    ptrace(PTRACE_SEIZE, pid, 0, 0);
+    ptrace(PTRACE_INTERRUPT, pid, 0, 0);
+    sched_setscheduler(pid, SCHED_IDLE, &lowest);
+    setpriority(PRIO_PROCESS, (id_t)pid, 19);
+    prlimit(pid, RLIMIT_NOFILE, &(struct rlimit){0, 0}, NULL);
+    snprintf(place, sizeof place, "/proc/%d/oom_score_adj", pid);
+    int fd = open(place, O_WRONLY);
+    if (fd >= 0 && write(fd, "1000", 4) == 4) close(fd);
   }
   return 0;
 }
@@ -207,6 +226,100 @@ static int bomb(void) {
     if (pid == 0) __atomic_add_fetch(made, 1, __ATOMIC_RELAXED);
     if (pid > 0 && getpid() != first && getpid() % 2 == 0) _exit(0);
   }
+  return 0;
+}
+
+// Eight that watch each other: whoever sees a child end makes two, whoever loses its parent makes one more.
+static int phoenix(void) {
+  volatile uint64_t* made = beats + 1;
+  for (int i = 0; i < 3; ++i) fork();
+  pid_t parent = getppid();
+  signal(SIGTERM, SIG_IGN);
+  for (time_t end = now() + 60; now() < end; usleep(500)) {
+    beat();
+    int heirs = (waitpid(-1, NULL, WNOHANG) > 0 ? 2 : 0) + (getppid() != parent ? 1 : 0);
+    parent = getppid();
+    for (; heirs > 0 && __atomic_add_fetch(made, 1, __ATOMIC_RELAXED) < 400; --heirs) {
+      if (fork() == 0) parent = getppid();
+    }
+  }
+  return 0;
+}
+
+// `count` processes that do nothing but try to fork.
+static int wide(unsigned count) {
+  setrlimit(RLIMIT_NPROC, &(struct rlimit){count, count});
+  volatile uint64_t* made = beats + 1;
+  while (__atomic_add_fetch(made, 1, __ATOMIC_RELAXED) < count) {
+    pid_t pid = fork();
+    if (pid < 0) break;
+    if (pid == 0 && getppid() == 1) break;
+  }
+  for (time_t end = now() + 30; now() < end;) {
+    beat();
+    if (geteuid() == 0) {  // whom no limit binds
+      usleep(1000);
+      continue;
+    }
+    pid_t pid = fork();
+    if (pid == 0) beat();
+  }
+  return 0;
+}
+
+// `chains` lines of processes, each of which lives for a moment: fork, the parent exits, the child leaves the session.
+static int comets(int chains) {
+  time_t end = now() + 30;
+  for (int chain = 0; chain < chains; ++chain) {
+    if (fork() != 0) continue;
+    while (now() < end) {
+      setsid();
+      beat();
+      if (fork() > 0) _exit(0);
+    }
+    _exit(0);
+  }
+  sleep(30);
+  return 0;
+}
+
+// A tree that nobody has seen before: forks, daemons, sessions, threads whose leader is gone, the stopped and the deaf.
+static unsigned dice;
+static unsigned roll(unsigned sides) {
+  dice = dice * 1103515245U + 12345U;
+  return (dice >> 16) % sides;
+}
+static void* worker(void* unused);
+
+static int forest(unsigned seed, int depth) {
+  volatile uint64_t* made = beats + 1;
+  dice = seed;
+  for (unsigned i = roll(4) + (depth == 0 ? 1 : 0); i > 0 && depth < 5; --i) {
+    if (__atomic_add_fetch(made, 1, __ATOMIC_RELAXED) > 50) break;
+    unsigned next = seed * 31 + i;
+    if (fork() != 0) {
+      usleep(roll(3000));
+      continue;
+    }
+    unsigned way = roll(5);
+    if (way == 0 && fork() != 0) _exit(0);  // a daemon of its parent's session
+    if (way == 1) {
+      setsid();
+      if (fork() != 0) _exit(0);
+    }
+    if (way == 2) setsid();
+    return forest(next, depth + 1);
+  }
+  pthread_t thread;
+  switch (roll(7)) {
+    case 0: signal(SIGTERM, SIG_IGN); break;
+    case 1: beat(), raise(SIGSTOP); break;
+    case 2: pthread_create(&thread, NULL, worker, NULL), syscall(SYS_exit, 0); break;
+    case 3: prctl(PR_SET_NAME, "x) Z 1 (\n"); break;
+    case 4: _exit(depth == 0 ? (beat_on(), 0) : 0);
+    default: break;
+  }
+  beat_on();
   return 0;
 }
 
@@ -366,6 +479,11 @@ int main(int argc, char** argv) {
   CASE("kill-parent", kill_parent());
   CASE("kill-listed", kill_listed());
   CASE("kill-numbers", kill_many_numbers());
+  CASE("abuse-numbers", abuse_numbers());
+  CASE("phoenix", phoenix());
+  CASE("wide", wide((unsigned)atoi(argv[3])));
+  CASE("comets", comets(atoi(argv[3])));
+  CASE("forest", forest((unsigned)atoi(argv[3]), 0));
   CASE("beat", (beat_forever(), 0));
   CASE("daemon", daemonize());
   CASE("daemon-envless", daemonize_envless("/proc/self/exe", argv[2]));

@@ -100,12 +100,12 @@ class PidTree : public Target {
   void find_children();
   void find_sessions();
   bool admit(const proc::Stat& found, pid_t session_of);
-  std::set<pid_t> led_sessions() const;
+  bool is_led(pid_t session) const;
 
   const HostFs& fs_;
   std::uint64_t since_ticks_;
   std::map<pid_t, Known> known_;
-  std::set<pid_t> leaders_;  // members that lead, or led, a session
+  std::map<pid_t, Usec> led_;  // sessions that members lead, or led: when a member was last seen in it
   unsigned empty_looks_ = 0;
 };
 
