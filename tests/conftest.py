@@ -32,6 +32,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--lab", action="store_true", help="also run the tests on the virtual worker node"
     )
+    parser.addoption(
+        "--stress", action="store_true", help="also kill 200 random process trees at random moments"
+    )
+    parser.addoption("--stress-seed", type=int, metavar="N", help="the trees of an earlier run")
 
 
 def pytest_configure() -> None:

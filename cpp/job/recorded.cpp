@@ -2,8 +2,7 @@
 
 #include <algorithm>
 
-#include "gpuctl/base/host_paths.hpp"
-#include "gpuctl/base/parse.hpp"
+#include "gpuctl/proc/environment.hpp"
 #include "gpuctl/proc/walk.hpp"
 
 namespace gpuctl::job {
@@ -11,7 +10,6 @@ namespace {
 
 constexpr unsigned kEmptyLooks = 2;
 constexpr Usec kLook = 10'000;
-constexpr std::size_t kMaxEnvironmentBytes = std::size_t{8} << 20;
 
 }  // namespace
 
@@ -33,19 +31,11 @@ std::vector<proc::Stat> Recorded::members(Why) {
   return all;
 }
 
-bool Recorded::is_marked(pid_t pid) const {
-  const Result<std::string> environment =
-      fs_.read_file(std::string(host_paths::kProc) + "/" + std::to_string(pid) + "/environ",
-                    kMaxEnvironmentBytes);
-  if (!environment) return false;
-  const std::vector<std::string_view> entries = split(*environment, '\0');
-  return std::find(entries.begin(), entries.end(), mark_of(job_.nonce)) != entries.end();
-}
-
 bool Recorded::belongs(const proc::Stat& now) {
   const bool is_init =
       payload_ && now.pid == payload_->init.pid && now.start_ticks == payload_->init.start_ticks;
-  return is_init || below_init_.count(now.ppid) != 0 || is_marked(now.pid);
+  return is_init || below_init_.count(now.ppid) != 0 ||
+         proc::environment_has(fs_, now.pid, mark_of(job_.nonce));
 }
 
 std::optional<std::string> Recorded::proof() {

@@ -26,8 +26,6 @@ class Recorded : public kill::Target {
   void wait(Usec most) override;
 
  private:
-  bool is_marked(pid_t pid) const;
-
   const HostFs& fs_;
   const JobRecord& job_;
   std::optional<PayloadRecord> payload_;

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <csignal>
 
-#include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/parse.hpp"
+#include "gpuctl/proc/environment.hpp"
 
 namespace gpuctl::kill {
 namespace {
@@ -13,16 +13,6 @@ constexpr Usec kSweepAfter = 100'000;  // what the one step missed: a first thre
 constexpr Usec kPatience = 10 * kUsecPerSec;  // a hanging file server may come back
 constexpr Usec kRefusedPatience = kUsecPerSec / 2;
 constexpr Usec kLongestSleep = kUsecPerSec / 2;
-constexpr std::size_t kMaxEnvironmentBytes = std::size_t{8} << 20;
-
-bool environment_has(const HostFs& fs, pid_t pid, const std::string& entry) {
-  const Result<std::string> environment =
-      fs.read_file(std::string(host_paths::kProc) + "/" + std::to_string(pid) + "/environ",
-                   kMaxEnvironmentBytes);
-  if (!environment) return false;
-  const std::vector<std::string_view> entries = split(*environment, '\0');
-  return std::find(entries.begin(), entries.end(), entry) != entries.end();
-}
 
 }  // namespace
 
@@ -45,7 +35,7 @@ void Engine::spare(std::vector<Spared> more) {
 
 bool Engine::is_spared(const proc::Stat& member) const {
   return std::any_of(spared_.begin(), spared_.end(), [&](const Spared& each) {
-    return each.pid ? *each.pid == member.pid : environment_has(fs_, member.pid, each.entry);
+    return each.pid ? *each.pid == member.pid : proc::environment_has(fs_, member.pid, each.entry);
   });
 }
 

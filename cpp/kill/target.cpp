@@ -98,8 +98,8 @@ bool PidTree::admit(const proc::Stat& found, pid_t session_of) {
   if (!handle) return false;
   Result<proc::Stat> now = handle->read_stat(fs_);
   if (!now || now->start_ticks < since_ticks_ || now->is_dead()) return false;
-  const bool bound = session_of != 0 ? now->session == session_of && is_led(session_of)
-                                     : is_known(now->ppid);
+  const bool bound =
+      session_of != 0 ? now->session == session_of && is_led(session_of) : is_known(now->ppid);
   if (!bound) return false;
   if (now->session == now->pid || session_of != 0) led_[now->session] = monotonic_usec();
   const pid_t pid = found.pid;

@@ -12,6 +12,7 @@
 #include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/base/without.hpp"
+#include "gpuctl/proc/environment.hpp"
 #include "gpuctl/proc/identity.hpp"
 #include "proc_dir.hpp"
 
@@ -21,7 +22,6 @@ namespace {
 using internal::ProcDir;
 
 constexpr std::size_t kMaxChildrenBytes = std::size_t{1} << 22;
-constexpr std::size_t kMaxEnvironmentBytes = std::size_t{8} << 20;
 
 // Children by parent, of all processes.
 using Families = std::multimap<pid_t, Stat>;
@@ -133,16 +133,6 @@ class Walk {
   std::vector<Stat> found_;
 };
 
-// /proc/PID/environ separates entries by NUL.
-bool environment_has(ProcDir& proc, pid_t pid, const std::string& entry) {
-  const auto environment = proc.read(pid, "environ", kMaxEnvironmentBytes);
-  if (!environment) return false;
-  for (const std::string_view each : split(*environment, '\0')) {
-    if (each == entry) return true;
-  }
-  return false;
-}
-
 // All of /proc whose stat passes `wanted`; of `uid` alone where it is given, which is cheap to tell.
 template <typename Predicate>
 std::vector<Stat> search(const HostFs& fs, std::optional<uid_t> uid, Predicate wanted) {
@@ -181,8 +171,8 @@ std::vector<Stat> marked(const HostFs& fs, const std::string& entry, std::uint64
 
 std::vector<Stat> marked(const HostFs& fs, const std::string& entry, std::uint64_t since_ticks,
                          uid_t uid) {
-  return search(fs, uid, [&](ProcDir& proc, const Stat& stat) {
-    return stat.start_ticks >= since_ticks && environment_has(proc, stat.pid, entry);
+  return search(fs, uid, [&](ProcDir&, const Stat& stat) {
+    return stat.start_ticks >= since_ticks && environment_has(fs, stat.pid, entry);
   });
 }
 

@@ -42,7 +42,9 @@ def test_a_killed_supervisor_takes_a_pid_namespace_along(arena: Arena) -> None:
     assert jobs_on_record(arena) == []
 
 
-@pytest.mark.parametrize("payload", ["daemon-stays", "ignore-term", "stopped", "odd-name-stays"])
+@pytest.mark.parametrize(
+    "payload", ["daemon-stays", "ignore-term", "stopped", "odd-name-stays", "leader-exits"]
+)
 def test_kill_finishes_a_session_by_its_records(arena: Arena, payload: str) -> None:
     job = start(
         arena, payload, "--process-fence", "session", "--job", "dies", "--workdir", arena.folder

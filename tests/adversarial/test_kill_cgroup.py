@@ -46,10 +46,9 @@ class Group:
                 os.chown(path / name, self.uid, self.uid)
 
     def remove(self) -> None:
-        for folder, below, _ in os.walk(self.path, topdown=False):
-            for name in below:
-                os.rmdir(os.path.join(folder, name))
-        os.rmdir(self.path)
+        below = [each for each in self.path.rglob("*") if each.is_dir()]
+        for folder in [*sorted(below, reverse=True), self.path]:
+            folder.rmdir()
 
     def enter(self, *argv: object) -> list[str]:
         """The command of one who joins the group and gives up root."""

@@ -29,6 +29,7 @@ STAYERS = {
     "nested": 143,
     "close-all": 143,
     "vfork": 143,
+    "phoenix": 137,
 }
 
 

@@ -5,6 +5,7 @@
 #:   ./dev test tests/cpp                       every C++ test
 #:   ./dev test tests/cpp/base/fd_test.cpp      one file of them
 #:   ./dev test -m 'not slow'                   the quick ones
+#:   ./dev test --stress tests/adversarial/test_stress.py     random process trees, killed at random moments
 #:   ./dev test --fresh tests/fresh             the proof on a bare Debian system (root, some minutes each)
 
 verb_main() {

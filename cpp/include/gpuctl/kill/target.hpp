@@ -105,7 +105,8 @@ class PidTree : public Target {
   const HostFs& fs_;
   std::uint64_t since_ticks_;
   std::map<pid_t, Known> known_;
-  std::map<pid_t, Usec> led_;  // sessions that members lead, or led: when a member was last seen in it
+  std::map<pid_t, Usec>
+      led_;  // sessions that members lead, or led: when a member was last seen in it
   unsigned empty_looks_ = 0;
 };
 
