@@ -156,6 +156,7 @@ def test_another_users_process(tools: Path, arena_reason: str | None) -> None:
         pytest.skip("needs root for the other user")
     with make_arena(tools, arena_reason, "user") as arena:
         other = arena.spawn(["sleep", "60"], uid=4242)
+        arena.wait_until(lambda: "4242" in arena.read(other, "status"), "the other user")
         code, _, errors = kill(arena, other, "--grace", 0)
         assert code == 2
         assert "another user's (uid 4242)" in errors
