@@ -1,6 +1,6 @@
 #include "gpuctl/kill/kill.hpp"
 
-#include <sys/syscall.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,6 +10,25 @@
 
 namespace gpuctl::kill {
 namespace {
+
+// Every process of a tree is held by a descriptor: for as long as that lasts, as many as the system allows.
+class ManyFiles {
+ public:
+  ManyFiles() {
+    if (::getrlimit(RLIMIT_NOFILE, &before_) != 0) return;
+    const rlimit most{before_.rlim_max, before_.rlim_max};
+    raised_ = ::setrlimit(RLIMIT_NOFILE, &most) == 0;
+  }
+  ~ManyFiles() {
+    if (raised_) ::setrlimit(RLIMIT_NOFILE, &before_);
+  }
+  ManyFiles(const ManyFiles&) = delete;
+  ManyFiles& operator=(const ManyFiles&) = delete;
+
+ private:
+  rlimit before_{};
+  bool raised_ = false;
+};
 
 Report end(const HostFs& fs, Signaller& signaller, Target& target, const Order& order) {
   Engine engine(fs, signaller, target, order.spared);
@@ -48,6 +67,7 @@ Result<Report> end_process(const HostFs& fs, std::int64_t pid, const Order& orde
   const Belongs same = [&](const proc::Stat& now) { return now.start_ticks == stat->start_ticks; };
   const Sent may = signaller.send(*stat, 0, same);
   if (may == Sent::refused) return refuse(pid, signaller.refused().back().reason);
+  const ManyFiles held;
   PidTree tree(fs, std::move(*handle), *stat);
   return end(fs, signaller, tree, order);
 }

@@ -35,6 +35,17 @@ def test_a_tree_is_ended(arena: Arena, payload: str) -> None:
     arena.assert_bystanders_live()
 
 
+def test_more_processes_than_descriptors(arena: Arena) -> None:
+    """Each is held by a descriptor; a caller's limit of 64 is not the end of it."""
+    tree = arena.spawn([arena.tools / "villain", "bomb", arena.folder / "beats"])
+    arena.wait_until(lambda: len(arena.processes()) > 100, "a hundred processes")
+    limit = 'ulimit -S -n 64; exec "$@"'
+    words = ["sh", "-c", limit, "sh", arena.binary, "kill", "--pid", tree, "--grace", "0"]
+    out = arena.folder / "out"
+    assert arena.wait(arena.spawn(words, stdout=out, stderr=out)) == 0, out.read_text()
+    arena.assert_nothing_left()
+
+
 def test_who_left_before_is_not_found(arena: Arena) -> None:
     """A daemon left tree and session: `--pid` cannot know it, and its proof says how weak it is."""
     pid = arena.spawn([arena.tools / "villain", "daemon-stays", arena.folder / "beats"])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
+from schemas import validate
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -45,7 +46,7 @@ def test_a_job_by_id(kill: Run, gpuctl_binary: Path, tmp_path: Path) -> None:
     done = kill("--job", "one", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     answer = json.loads(done.stdout)
-    assert answer["schema"] == "gpuctl.kill/1"
+    validate("kill.json", answer)
     assert answer["kill"]["survivors"] == []
     assert answer["kill"]["signalled"] == 1
     assert answer["kill"]["killed"] == 0
