@@ -11,6 +11,7 @@ Tests of this folder run only with `--lab` (./dev lab test): a lab that cannot b
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -37,16 +38,27 @@ def _needs_lab(item: pytest.Item) -> bool:
     return item.get_closest_marker("lab") is not None
 
 
+@contextlib.contextmanager
+def in_sight(config: pytest.Config) -> Iterator[None]:
+    """Long work says how it goes, and nobody watches a captured stderr."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+        yield
+
+
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
-    with Lab.ensure() as made:
+def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
+    with in_sight(pytestconfig):
+        made = Lab.ensure()
+    with made:
         yield made
 
 
 @pytest.fixture
 def node(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Node]:
     mark = request.node.get_closest_marker("lab")
-    made = lab.make(*mark.args, **mark.kwargs)
+    with in_sight(request.config):
+        made = lab.make(*mark.args, **mark.kwargs)
     yield made
     made.close()
 

@@ -17,13 +17,11 @@ verb_main() {
         die "the verbs of \`lab\` are: shell, test, build, record, status, clean; ./dev lab --help says more" 2
     fi
     shift
+    [[ $verb == status ]] || ((EUID == 0)) || die "a worker node needs root (mounts, namespaces); type: sudo ./dev lab $verb" 2
     source "$root/tools/dev/setup.sh"
     set_up_tools
     need_wheels test
-    if [[ $verb != status && $verb != clean ]]; then
-        ((EUID == 0)) || die "a virtual worker node needs root (mounts, namespaces); type: sudo ./dev lab $verb" 2
-        need_packages mmdebstrap mke2fs
-    fi
+    [[ $verb == status || $verb == clean ]] || need_packages mmdebstrap mke2fs
     cd "$root"
     if [[ $verb == test ]]; then
         exec "$python" -m pytest --lab --override-ini testpaths=tests/lab "$@"
