@@ -1,7 +1,7 @@
 """The two commands on a bare Debian system: see fresh-machine.sh.
 
-Too slow and too much for every run (each makes a root file system and fetches a compiler), so only
-`./dev test --fresh tests/fresh` runs all of them; CI=true runs the one that a newcomer meets first.
+Too slow and too much for every run (each makes a root file system, fetches a compiler and compiles
+everything), so only `./dev test --fresh tests/fresh` runs them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,6 @@ def fresh_machine(repository: Path):
     return run
 
 
-@pytest.mark.in_ci
 def test_the_first_job_runs(fresh_machine) -> None:
     output = fresh_machine("bookworm", "./dev run")
     assert "fresh: bookworm: ./dev run: exit 0" in output
