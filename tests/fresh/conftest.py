@@ -1,4 +1,4 @@
-"""Leaves out the proofs on bare systems unless --fresh asks for them: each compiles everything anew."""
+"""Leaves out the proofs on bare systems unless --fresh asks for them: each compiles everything."""
 
 from __future__ import annotations
 
