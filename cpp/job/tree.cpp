@@ -13,7 +13,7 @@ void add_family(proc::TreeBuilder& builder, const HostFs& fs, const proc::Identi
   Result<proc::Stat> stat = proc::read_stat(fs, head.pid);
   if (!stat || stat->start_ticks != head.start_ticks) return;
   builder.add(std::move(*stat), proc::FoundBy::root);
-  builder.add(proc::descendants(fs, head.pid), proc::FoundBy::kinship);
+  builder.add_descendants(head.pid);
 }
 
 // The cgroup on record is the supervisor's own, which it shares with whoever started it: no trace of the job.

@@ -96,11 +96,16 @@ Result<void> ProcDir::list(std::vector<pid_t>& pids) {
 
 Fd ProcDir::open_file(pid_t pid, const char* name) const {
   const Path path(pid, name);
-  if (fs_->is_live()) return Fd(::openat(fd_.get(), path.text(), kReadFlags));
-  Result<Fd> fd = fs_->open_path(below_proc(path), kReadFlags);
-  if (fd) return std::move(*fd);
-  errno = fd.error().errno_value;
-  return {};
+  Fd opened;
+  if (fs_->is_live()) {
+    opened.reset(::openat(fd_.get(), path.text(), kReadFlags));
+  } else {
+    Result<Fd> fd = fs_->open_path(below_proc(path), kReadFlags);
+    if (fd) return std::move(*fd);
+    errno = fd.error().errno_value;
+  }
+  if (!opened) ran_out_ = ran_out_ || errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+  return opened;
 }
 
 std::optional<std::string_view> ProcDir::read(pid_t pid, const char* name, std::size_t size) {

@@ -30,6 +30,9 @@ class ProcDir {
   std::optional<std::string_view> read(pid_t pid, const char* name, std::size_t size);
   std::optional<std::string_view> read_open(int fd, std::size_t size);
 
+  // Something could not be opened since descriptors or memory ran out.
+  bool ran_out() const { return ran_out_; }
+
   // Effective user of the process (the owner of /proc/PID); nullopt with errno set.
   std::optional<uid_t> owner(pid_t pid) const;
 
@@ -39,6 +42,7 @@ class ProcDir {
   const HostFs* fs_;
   Fd fd_;
   std::vector<char> buffer_;
+  mutable bool ran_out_ = false;
 };
 
 // Where a stat line ends at the latest: 52 numbers of 20 digits and a name of 64 bytes.

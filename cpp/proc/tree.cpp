@@ -1,6 +1,7 @@
 #include "gpuctl/proc/tree.hpp"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/parse.hpp"
@@ -56,6 +57,13 @@ std::vector<TreeMember> arranged(Members members) {
   return ordered;
 }
 
+// What is typed or read from a cgroup counts in our pid namespace; /proc may count in another (unshare without a mount).
+Result<void> require_our_numbers(const HostFs& fs) {
+  if (!fs.is_live()) return {};
+  const Result<Here> here = read_here(fs);
+  return here ? Result<void>() : fail(here.error());
+}
+
 std::string count_of_processes(std::size_t count) {
   return std::to_string(count) + (count == 1 ? " process" : " processes");
 }
@@ -82,6 +90,12 @@ void TreeBuilder::add(Stat stat, FoundBy how) {
 
 void TreeBuilder::add(std::vector<Stat> stats, FoundBy how) {
   for (Stat& stat : stats) add(std::move(stat), how);
+}
+
+void TreeBuilder::add_descendants(pid_t root) {
+  bool complete = true;
+  add(descendants(fs_, root, &complete), FoundBy::kinship);
+  complete_ = complete_ && complete;
 }
 
 // "btime 1763840000" in /proc/stat: seconds.
@@ -113,6 +127,10 @@ Tree TreeBuilder::finish() {
     member.gpu_nodes = holders.of(member.stat.pid);
     if (!member.gpu_nodes && member.uid) ++closed;
   }
+  if (!complete_) {
+    tree.problems.push_back(
+        {ErrorCode::io, EMFILE, "", "descriptors or memory ran out: processes may be missing"});
+  }
   if (closed > 0) {
     tree.problems.push_back({ErrorCode::permission, 0, "",
                              "the open files of " + count_of_processes(closed) +
@@ -122,6 +140,7 @@ Tree TreeBuilder::finish() {
 }
 
 Result<Tree> tree_of_process(const HostFs& fs, pid_t pid) {
+  if (Result<void> meant = require_our_numbers(fs); !meant) return fail(meant.error());
   Result<Stat> stat = read_stat(fs, pid);
   if (!stat) return fail(std::move(stat).error());
   const Result<pid_t> group = thread_group_of(fs, pid);
@@ -131,11 +150,12 @@ Result<Tree> tree_of_process(const HostFs& fs, pid_t pid) {
   }
   TreeBuilder builder(fs);
   builder.add(std::move(*stat), FoundBy::root);
-  builder.add(descendants(fs, pid), FoundBy::kinship);
+  builder.add_descendants(pid);
   return builder.finish();
 }
 
 Result<Tree> tree_of_cgroup(const HostFs& fs, const std::string& path) {
+  if (Result<void> meant = require_our_numbers(fs); !meant) return fail(meant.error());
   Result<std::vector<Stat>> members = in_cgroup(fs, path);
   if (!members) return fail(std::move(members).error());
   TreeBuilder builder(fs);

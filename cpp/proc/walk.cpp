@@ -150,11 +150,13 @@ std::vector<Stat> search(const HostFs& fs, std::optional<uid_t> uid, Predicate w
 
 }  // namespace
 
-std::vector<Stat> descendants(const HostFs& fs, pid_t root) {
+std::vector<Stat> descendants(const HostFs& fs, pid_t root, bool* complete) {
   if (root <= 0) return {};  // no process; 0 is the parent of all that have none
   Result<ProcDir> proc = ProcDir::open(fs);
-  if (!proc) return {};
-  return Walk(*proc, fs.is_live()).below(root);
+  std::vector<Stat> found;
+  if (proc) found = Walk(*proc, fs.is_live()).below(root);
+  if (complete != nullptr) *complete = proc && !proc->ran_out();
+  return found;
 }
 
 Result<std::vector<pid_t>> all_pids(const HostFs& fs) {

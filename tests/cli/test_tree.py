@@ -307,6 +307,32 @@ def test_a_root_without_processes(gpuctl: Run, tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (1, "")
 
 
+def test_too_few_descriptors_are_a_problem(
+    gpuctl_binary: Path, family: subprocess.Popen[str]
+) -> None:
+    """With so few no more than the first process can be read: half an answer says so."""
+    script = f"ulimit -n 5; exec {gpuctl_binary} tree --json {family.pid}"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode in (3, 4), done
+    if done.returncode == 4:
+        document = json.loads(done.stdout)
+        validate("tree.json", document)
+        assert len(document["processes"]) < 4
+        assert any("may be missing" in each["detail"] for each in document["problems"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a pid namespace")
+@pytest.mark.parametrize("what", [["1"], ["--cgroup", "/"]])
+def test_the_proc_of_another_namespace_is_no_answer(gpuctl_binary: Path, what: list[str]) -> None:
+    """Its numbers are other processes than those that were meant."""
+    command = ["unshare", "--pid", "--fork", str(gpuctl_binary), "tree", *what]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "unshare" in done.stderr:
+        pytest.skip(done.stderr)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "mount -t proc" in done.stderr
+
+
 def test_a_full_disk_does_not_look_like_success(gpuctl_binary: Path) -> None:
     with open("/dev/full", "w", encoding="utf-8") as full:
         done = subprocess.run(

@@ -4,7 +4,7 @@
 //
 //   TreeBuilder builder(fs);
 //   builder.add(*read_stat(fs, pid), FoundBy::root);
-//   for (Stat& each : descendants(fs, pid)) builder.add(std::move(each), FoundBy::kinship);
+//   builder.add_descendants(pid);
 //   const Tree tree = builder.finish();
 #pragma once
 
@@ -48,6 +48,9 @@ class TreeBuilder {
 
   void add(Stat stat, FoundBy how);
   void add(std::vector<Stat> stats, FoundBy how);
+
+  // All below `root`; a problem where somebody may be missing.
+  void add_descendants(pid_t root);
   bool empty() const { return members_.empty(); }
 
   // Reads users and open device nodes of all members.
@@ -58,7 +61,10 @@ class TreeBuilder {
 
   const HostFs& fs_;
   std::map<pid_t, TreeMember> members_;
+  bool complete_ = true;
 };
+
+// On the live machine both need a /proc of our own pid namespace: ErrorCode::unavailable where it shows another.
 
 // The process and its descendants. ErrorCode::not_found or vanished when there is none, usage for a thread of one.
 Result<Tree> tree_of_process(const HostFs& fs, pid_t pid);

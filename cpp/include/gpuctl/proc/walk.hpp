@@ -19,7 +19,8 @@ namespace gpuctl::proc {
 // Every descendant of `root` now, parents before children, `root` itself left out. Children that any thread
 // has forked are found (task/TID/children; a scan of all parents where the kernel lacks that file, or where hidepid
 // hides somebody in between).
-std::vector<Stat> descendants(const HostFs& fs, pid_t root);
+// `complete` is set to false when descriptors or memory ran out meanwhile, so that somebody may be missing.
+std::vector<Stat> descendants(const HostFs& fs, pid_t root, bool* complete = nullptr);
 
 // All pids of this /proc, ascending.
 Result<std::vector<pid_t>> all_pids(const HostFs& fs);
