@@ -89,9 +89,10 @@ def test_the_supervisor_dies_while_the_job_is_being_ended(arena: Arena) -> None:
     options = ["--process-fence", "session", "--job", "j"]
     job = arena.run(options, [arena.tools / "villain", "fork-on-term", arena.folder / "beats"])
     arena.wait_for_beats()
-    arena.start_gpuctl("kill", "--job", "j", "--grace", 2)
+    killer = arena.start_gpuctl("kill", "--job", "j", "--grace", 2)
     record = arena.state / "jobs" / str(arena.uid) / "j.0" / "kill.rec"
     arena.wait_until(lambda: record.exists() and "stage=asked" in record.read_text(), "the TERM")
+    arena.send(killer)  # it would go on by itself, and be done before we are
     arena.send(job.supervisor)
     assert job.wait() == 137
     code, out, errors = arena.gpuctl("--json", "kill", "--job", "j", "--grace", 60)
