@@ -64,9 +64,10 @@ class Node:
 
         `options` are handed to what makes the place, `image` names the container's root.
         """
-        argv = self.words(command, place, options)
-        values = {**(env or {}), **({"LAB_IMAGE": image} if image else {})}
-        return self.agent.run(argv, user=user, env=values, cwd=cwd, input=input, timeout=timeout)
+        remote = self.start(
+            command, user=user, place=place, options=options, image=image, env=env, cwd=cwd
+        )
+        return remote.finish(input, timeout)
 
     def start(
         self,

@@ -29,9 +29,9 @@ def cache_folder() -> Path:
 
 
 def files_below(paths: Iterable[Path]) -> Iterator[Path]:
-    """The regular files and links, in the order of their names; no compiled Python."""
+    """The files, in the order of their names; no compiled Python."""
     for path in paths:
-        if path.is_dir() and not path.is_symlink():
+        if path.is_dir():
             yield from files_below(sorted(path.iterdir()))
         elif path.suffix != ".pyc":
             yield path
@@ -41,8 +41,8 @@ def hash_of(paths: Iterable[Path], *more: str) -> str:
     """Names, modes and contents of files and folders, in twelve hexadecimal digits."""
     digest = hashlib.sha256("\0".join(more).encode())
     for path in files_below(paths):
-        text = os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
-        mode = path.lstat().st_mode & 0o111
+        text = path.read_bytes()
+        mode = path.stat().st_mode & 0o111
         name = path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path
         digest.update(f"\0{name}\0{mode}\0{len(text)}\0".encode() + text)
     return digest.hexdigest()[:12]

@@ -21,7 +21,7 @@ from lab.places import LAB, Hold, hash_of, remove_unused
 from lab.progress import Clock, LabError, say, wait_for
 from lab.run import Run
 from lab.vfio_user import PciDevice
-from lab.wire import Agent, AgentError
+from lab.wire import Agent
 
 MEMORY = "4096"
 BOOT_TIMEOUT = 600.0  # a loaded machine takes several times the usual 20 s
@@ -281,5 +281,3 @@ SETTLED = {
     "waiting for Slurm": "scontrol ping | grep -q UP && sinfo -h -o %t | grep -qE 'idle|mix'",
     "waiting for HTCondor": "condor_status -af Name | grep -q slot1",
 }
-
-__all__ = ["AgentError", "MachineSpec", "VirtualMachine", "ensure_state"]

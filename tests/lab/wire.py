@@ -83,6 +83,12 @@ class Remote:
         if text.encode() not in self.out:
             raise AssertionError(f"{self.argv} ended without `{text}`: {self.done()}")
 
+    def finish(self, input: bytes, timeout: float) -> Done:
+        """Gives it all of its stdin and waits for its end."""
+        self.write(input)
+        self.close_input()
+        return self.wait(timeout)
+
     def wait(self, timeout: float = 60) -> Done:
         try:
             self.agent.read_until(lambda: self.status is not None, timeout, self.argv)
@@ -148,11 +154,7 @@ class Agent:
         input: bytes = b"",
         timeout: float = 60,
     ) -> Done:
-        remote = self.start(argv, user=user, env=env, cwd=cwd)
-        if input:
-            remote.write(input)
-        remote.close_input()
-        return remote.wait(timeout)
+        return self.start(argv, user=user, env=env, cwd=cwd).finish(input, timeout)
 
     def close(self) -> None:
         self.connection.close()
