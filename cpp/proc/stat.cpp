@@ -29,6 +29,8 @@ Result<Stat> parse_stat(std::string_view text) {
   stat.flags = fields.flags;
   stat.utime_ticks = fields.utime_ticks;
   stat.stime_ticks = fields.stime_ticks;
+  stat.cutime_ticks = fields.cutime_ticks;
+  stat.cstime_ticks = fields.cstime_ticks;
   stat.threads = fields.threads;
   stat.start_ticks = fields.start_ticks;
   stat.rss_pages = fields.rss_pages;

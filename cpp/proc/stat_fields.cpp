@@ -78,7 +78,9 @@ bool scan_stat(std::string_view text, StatFields& fields) {
   rest.skip(4);                   // faults
   rest.take(fields.utime_ticks);  // 14
   rest.take(fields.stime_ticks);
-  rest.skip(4);                   // of the children; priority, nice
+  rest.take(fields.cutime_ticks);
+  rest.take(fields.cstime_ticks);
+  rest.skip(2);                   // priority, nice
   rest.take(fields.threads);      // 20
   rest.skip(1);                   // itrealvalue
   rest.take(fields.start_ticks);  // 22

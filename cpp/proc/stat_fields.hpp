@@ -19,6 +19,8 @@ struct StatFields {
   std::uint64_t flags = 0;
   std::uint64_t utime_ticks = 0;
   std::uint64_t stime_ticks = 0;
+  std::int64_t cutime_ticks = 0;
+  std::int64_t cstime_ticks = 0;
   std::uint64_t threads = 0;
   std::uint64_t start_ticks = 0;
   std::uint64_t rss_pages = 0;

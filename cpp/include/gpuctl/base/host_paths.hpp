@@ -18,6 +18,10 @@ inline constexpr const char* kBootId = "proc/sys/kernel/random/boot_id";
 inline constexpr const char* kLoadavg = "proc/loadavg";
 inline constexpr const char* kStat = "proc/stat";
 inline constexpr const char* kSelfCgroup = "proc/self/cgroup";
+inline constexpr const char* kSelfMountinfo = "proc/self/mountinfo";
+inline constexpr const char* kMeminfo = "proc/meminfo";
+inline constexpr const char* kPidMax = "proc/sys/kernel/pid_max";
+inline constexpr const char* kOnlineCpus = "sys/devices/system/cpu/online";
 inline constexpr const char* kNvidiaGpus = "proc/driver/nvidia/gpus";
 inline constexpr const char* kDev = "dev";
 

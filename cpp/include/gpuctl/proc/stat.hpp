@@ -24,6 +24,8 @@ struct Stat {
   std::uint64_t flags = 0;  // PF_* of <linux/sched.h>
   std::uint64_t utime_ticks = 0;
   std::uint64_t stime_ticks = 0;
+  std::int64_t cutime_ticks = 0;  // of children that were waited for, and theirs
+  std::int64_t cstime_ticks = 0;
   std::uint64_t threads = 0;
   std::uint64_t start_ticks = 0;  // since boot
   std::uint64_t rss_pages = 0;
