@@ -22,6 +22,10 @@ inline constexpr const char* kSelfMountinfo = "proc/self/mountinfo";
 inline constexpr const char* kMeminfo = "proc/meminfo";
 inline constexpr const char* kPidMax = "proc/sys/kernel/pid_max";
 inline constexpr const char* kOnlineCpus = "sys/devices/system/cpu/online";
+inline constexpr const char* kSelfUidMap = "proc/self/uid_map";
+inline constexpr const char* kSelfNs = "proc/self/ns";
+inline constexpr const char* kInitComm = "proc/1/comm";
+inline constexpr const char* kSystemdBooted = "run/systemd/system";  // sd_booted(3)
 inline constexpr const char* kNvidiaGpus = "proc/driver/nvidia/gpus";
 inline constexpr const char* kDev = "dev";
 
@@ -45,6 +49,8 @@ inline constexpr const char* kLiveSelfExe = "/proc/self/exe";
 inline constexpr const char* kLiveNull = "/dev/null";
 inline constexpr const char* kLiveRunState = "/run/gpuctl";
 inline constexpr const char* kLiveShmState = "/dev/shm/gpuctl";
+inline constexpr const char* kLiveRunUser = "/run/user/";  // UID, a user's runtime directory
+inline constexpr const char* kLiveSystemBus = "/run/dbus/system_bus_socket";
 inline constexpr const char* kLiveSystemConfig = "/etc/gpuctl/config.json";
 
 }  // namespace gpuctl::host_paths
