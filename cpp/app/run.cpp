@@ -146,6 +146,37 @@ Result<void> add_fence(const Context& context, job::Spec& spec) {
   return {};
 }
 
+// "2", "0.5" -> thousandths.
+Result<std::uint64_t> parse_cpus(const std::string& text) {
+  const std::size_t dot = std::min(text.find('.'), text.size());
+  std::string fraction = dot < text.size() ? text.substr(dot + 1) : "0";
+  fraction.resize(std::max<std::size_t>(fraction.size(), 3), '0');
+  const Result<std::uint64_t> whole = parse_unsigned(text.substr(0, dot), "", 10, 1'000'000);
+  const Result<std::uint64_t> parts = parse_unsigned(fraction, "", 10, 999);
+  if (whole && parts && *whole * 1000 + *parts > 0) return *whole * 1000 + *parts;
+  return usage("`--cpus " + printable(text) + "`: expected a number such as 2 or 0.5");
+}
+
+Result<void> add_limits(const Invocation& invocation, job::Spec& spec) {
+  spec.cgroups = !invocation.has("no-cgroups");
+  if (const std::optional<std::string> memory = invocation.last("memory")) {
+    const Result<std::uint64_t> bytes = parse_jalien_size_bytes(*memory, "`--memory`");
+    if (!bytes) return usage(bytes.error().detail);
+    spec.limits.memory_bytes = *bytes;
+  }
+  if (const std::optional<std::string> cpus = invocation.last("cpus")) {
+    const Result<std::uint64_t> millis = parse_cpus(*cpus);
+    if (!millis) return fail(millis.error());
+    spec.limits.cpu_millis = *millis;
+  }
+  if (const std::optional<std::string> pids = invocation.last("pids")) {
+    const Result<std::uint64_t> number = parse_unsigned(*pids, "`--pids`", 10, 4'194'304);
+    if (!number || *number == 0) return usage("`--pids " + printable(*pids) + "`: expected a number");
+    spec.limits.pids = *number;
+  }
+  return {};
+}
+
 Result<void> add_identity(const Invocation& invocation, job::Spec& spec) {
   if (const std::optional<std::string> given = invocation.last("job")) {
     Result<std::string> id = parse_job_id(*given);
@@ -198,7 +229,7 @@ Result<job::Spec> make_spec(const Context& context) {
   spec.die_with_parent = context.invocation.has("die-with-parent");
   spec.batch = {context.environment.find("SLURM_JOB_ID"), condor_job_id(context.environment)};
   for (const auto& step :
-       {add_times(context, spec), add_fence(context, spec), add_identity(context.invocation, spec),
+       {add_times(context, spec), add_limits(context.invocation, spec), add_fence(context, spec), add_identity(context.invocation, spec),
         add_places(context, spec), add_gpus(context, spec),
         add_variables(context.invocation, spec.environment)}) {
     if (!step) return fail(step.error());

@@ -60,6 +60,19 @@ constexpr std::array<Unit, 14> kSizeUnits{{{"", 1},
                                            {"TB", kKilo * kKilo * kKilo * kKilo},
                                            {"TiB", kKibi * kKibi * kKibi * kKibi}}};
 
+// As JAliEn counts memory and disk: steps of 1024, a bare number is MB.
+constexpr std::array<Unit, 11> kJalienUnits{{{"", kKibi * kKibi},
+                                             {"B", 1},
+                                             {"K", kKibi},
+                                             {"KB", kKibi},
+                                             {"KiB", kKibi},
+                                             {"M", kKibi * kKibi},
+                                             {"MB", kKibi * kKibi},
+                                             {"MiB", kKibi * kKibi},
+                                             {"G", kKibi * kKibi * kKibi},
+                                             {"GB", kKibi * kKibi * kKibi},
+                                             {"GiB", kKibi * kKibi * kKibi}}};
+
 // digits × unit, or an error when either is wrong or the product is above `max`.
 template <std::size_t N>
 Result<std::uint64_t> parse_with_unit(std::string_view text, const std::string& what,
@@ -114,6 +127,14 @@ Result<std::int64_t> parse_duration_usec(std::string_view text, const std::strin
 Result<std::uint64_t> parse_size_bytes(std::string_view text, const std::string& what) {
   return parse_with_unit(text, what, kSizeUnits, std::numeric_limits<std::uint64_t>::max(),
                          "a size such as 16GB (decimal) or 16GiB (binary)");
+}
+
+Result<std::uint64_t> parse_jalien_size_bytes(std::string_view text, const std::string& what) {
+  Result<std::uint64_t> bytes =
+      parse_with_unit(text, what, kJalienUnits, std::numeric_limits<std::int64_t>::max(),
+                      "a size such as 8GB or 8000 (MB), in steps of 1024");
+  if (bytes && *bytes == 0) return expected(text, what, "at least one byte");
+  return bytes;
 }
 
 Result<std::string> parse_job_id(std::string_view text) {

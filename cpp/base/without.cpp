@@ -12,10 +12,11 @@ struct Switch {
   bool Without::* member;
 };
 
-constexpr std::array<Switch, 5> kSwitches = {{{"pidfd", &Without::pidfd},
+constexpr std::array<Switch, 6> kSwitches = {{{"pidfd", &Without::pidfd},
                                               {"children", &Without::children},
                                               {"cgroup_kill", &Without::cgroup_kill},
                                               {"cgroup_freeze", &Without::cgroup_freeze},
+                                              {"clone_into_cgroup", &Without::clone_into_cgroup},
                                               {"foreign_proc", &Without::foreign_proc}}};
 
 Without& in_force() {
@@ -42,7 +43,7 @@ Result<Without> parse_without(std::string_view list) {
     if (!known) {
       return fail(ErrorCode::usage, "GPUCTL_TEST_WITHOUT",
                   "`" + printable(name) +
-                      "` is none of pidfd, children, cgroup_kill, cgroup_freeze, foreign_proc");
+                      "` is none of pidfd, children, cgroup_kill, cgroup_freeze, clone_into_cgroup, foreign_proc");
     }
   }
   return chosen;

@@ -12,12 +12,13 @@
 
 #include "channel.hpp"
 #include "gpuctl/base/syscall_numbers.hpp"
+#include "gpuctl/base/without.hpp"
 #include "namespaces.hpp"
 
 namespace gpuctl::fence::internal {
 namespace {
 
-// struct clone_args of <linux/sched.h>, in its first size (64 bytes).
+// struct clone_args of <linux/sched.h>. Its first size ends with `tls`, that with `cgroup` came with 5.7.
 struct CloneArgs {
   std::uint64_t flags;
   std::uint64_t pidfd;
@@ -27,7 +28,12 @@ struct CloneArgs {
   std::uint64_t stack;
   std::uint64_t stack_size;
   std::uint64_t tls;
+  std::uint64_t set_tid;
+  std::uint64_t set_tid_size;
+  std::uint64_t cgroup;
 };
+constexpr std::size_t kFirstSize = 64;
+constexpr std::uint64_t kCloneIntoCgroup = 0x200000000;  // CLONE_INTO_CGROUP
 
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
   std::vector<char*> result;
@@ -100,20 +106,33 @@ ExecPlan plan_exec(const SpawnRequest& request) {
 }
 
 // fork(2) with namespaces. clone3 is refused by old seccomp filters and absent before 5.3; clone takes the same flags.
-pid_t clone_process(std::uint64_t flags) {
+pid_t clone_process(std::uint64_t flags, int cgroup_fd, bool* entered) {
   CloneArgs arguments{};
   arguments.flags = flags;
   arguments.exit_signal = SIGCHLD;
-  const auto pid =
-      static_cast<pid_t>(::syscall(syscall_numbers::kClone3, &arguments, sizeof arguments));
-  if (pid >= 0 || (errno != ENOSYS && errno != EPERM)) return pid;
+  const bool enters = cgroup_fd >= 0 && !without().clone_into_cgroup;
+  if (enters) {
+    arguments.flags |= kCloneIntoCgroup;
+    arguments.cgroup = static_cast<std::uint64_t>(cgroup_fd);
+  }
+  if (entered != nullptr) *entered = enters;
+  const auto pid = static_cast<pid_t>(::syscall(syscall_numbers::kClone3, &arguments,
+                                                enters ? sizeof arguments : kFirstSize));
+  if (pid >= 0) return pid;
+  const bool too_old = enters && (errno == E2BIG || errno == EINVAL);  // 5.3 to 5.6
+  if (errno != ENOSYS && errno != EPERM && !too_old) return pid;
+  if (entered != nullptr) *entered = false;
   return static_cast<pid_t>(
       ::syscall(SYS_clone, static_cast<unsigned long>(flags) | SIGCHLD, 0, 0, 0, 0));
 }
 
+void enter_cgroup(int procs_fd, int channel) {
+  if (::write(procs_fd, "0", 1) != 1) give_up(channel, "enter the job's cgroup");
+}
+
 void become_payload(const SpawnRequest& request, const ExecPlan& plan, const ChildEnds& ends) {
   ::setsid();
-  if (!send_word(ends.channel, Word::ready) || !wait_for_go(ends.channel)) ::_exit(125);
+  if (!send_word(ends.channel, Word::ready, ends.cgroups_are_read_only ? 1 : 0) || !wait_for_go(ends.channel)) ::_exit(125);
   const bool prepared = redirect(request.stdout_fd, STDOUT_FILENO) &&
                         redirect(request.stderr_fd, STDERR_FILENO) &&
                         (request.directory_fd < 0 || ::fchdir(request.directory_fd) == 0);
@@ -132,9 +151,11 @@ void become_init(const SpawnRequest& request, const ExecPlan& plan, const ChildE
   if (failed != nullptr) give_up(ends.channel, failed);
   // PDEATHSIG does not come when the caller died before it was set; the payload's first word does not arrive then
   // either, so the payload ends, and we with it.
+  ChildEnds payload_ends = ends;
+  payload_ends.cgroups_are_read_only = make_cgroups_read_only();
   const pid_t payload = clone_process(0);
   if (payload < 0) give_up(ends.channel, "fork the payload");
-  if (payload == 0) become_payload(request, plan, ends);
+  if (payload == 0) become_payload(request, plan, payload_ends);
   ::prctl(PR_SET_DUMPABLE, 0);
   ::prctl(PR_SET_NAME, "gpuctl-init");
   close_all_but(ends.channel);

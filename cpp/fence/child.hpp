@@ -24,6 +24,7 @@ ExecPlan plan_exec(const SpawnRequest& request);
 struct ChildEnds {
   int channel = -1;
   int exec_error = -1;
+  bool cgroups_are_read_only = false;
 };
 
 // Whom the first process of a user namespace is to be; nullopt without one.
@@ -32,8 +33,12 @@ struct Ids {
   gid_t gid = 0;
 };
 
-// fork(2) with the CLONE_NEW* `flags`.
-pid_t clone_process(std::uint64_t flags);
+// fork(2) with the CLONE_NEW* `flags`. `cgroup_fd`: the directory of the cgroup in which the child is born; whether it was
+// is told in `entered`, to the child too: false when the kernel cannot do that.
+pid_t clone_process(std::uint64_t flags, int cgroup_fd = -1, bool* entered = nullptr);
+
+// Moves the caller into the cgroup whose open cgroup.procs is `procs_fd`; ends the caller where that fails.
+void enter_cgroup(int procs_fd, int channel);
 
 [[noreturn]] void become_payload(const SpawnRequest& request, const ExecPlan& plan,
                                  const ChildEnds& ends);

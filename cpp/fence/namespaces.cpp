@@ -2,13 +2,18 @@
 
 #include <fcntl.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <string>
 
 #include "gpuctl/base/host_paths.hpp"
+#include "gpuctl/base/syscall_numbers.hpp"
 
 namespace gpuctl::fence::internal {
 namespace {
@@ -21,6 +26,29 @@ bool write_file(const char* path, const char* text) {
   ::close(fd);
   errno = saved;
   return written == static_cast<ssize_t>(std::strlen(text));
+}
+
+// struct mount_attr of <linux/mount.h>
+struct MountAttr {
+  std::uint64_t attr_set;
+  std::uint64_t attr_clr;
+  std::uint64_t propagation;
+  std::uint64_t userns_fd;
+};
+constexpr std::uint64_t kMountAttrReadOnly = 1;  // MOUNT_ATTR_RDONLY
+constexpr unsigned kAtRecursive = 0x8000;         // AT_RECURSIVE
+
+// In a user namespace the flags that a mount has must stay.
+bool remount_read_only(const char* path) {
+  struct statvfs now{};
+  if (::statvfs(path, &now) != 0) return errno == ENOENT;
+  unsigned long flags = MS_BIND | MS_REMOUNT | MS_RDONLY;
+  if ((now.f_flag & ST_NOSUID) != 0) flags |= MS_NOSUID;
+  if ((now.f_flag & ST_NODEV) != 0) flags |= MS_NODEV;
+  if ((now.f_flag & ST_NOEXEC) != 0) flags |= MS_NOEXEC;
+  if ((now.f_flag & ST_NOATIME) != 0) flags |= MS_NOATIME;
+  if ((now.f_flag & ST_RELATIME) != 0) flags |= MS_RELATIME;
+  return ::mount(nullptr, path, nullptr, flags, nullptr) == 0;
 }
 
 bool write_map(const char* path, unsigned id) {
@@ -50,6 +78,17 @@ const char* mount_own_proc() {
     return "mount the own /proc";
   }
   return nullptr;
+}
+
+bool make_cgroups_read_only() {
+  MountAttr wanted{};
+  wanted.attr_set = kMountAttrReadOnly;
+  const std::string mount = std::string("/") + host_paths::kCgroupMount;
+  if (::syscall(syscall_numbers::kMountSetattr, AT_FDCWD, mount.c_str(), kAtRecursive, &wanted,
+                sizeof wanted) == 0)
+    return true;
+  const std::string unified = std::string("/") + host_paths::kCgroupUnified;
+  return remount_read_only(::access(unified.c_str(), F_OK) == 0 ? unified.c_str() : mount.c_str());
 }
 
 }  // namespace gpuctl::fence::internal

@@ -9,4 +9,8 @@ namespace gpuctl::fence::internal {
 const char* map_ids(uid_t uid, gid_t gid);  // nullptr: done
 const char* mount_own_proc();
 
+// The cgroup hierarchies of this mount namespace become read-only; those below them too where the kernel can do that in
+// one step (mount_setattr(2), 5.12), else the v2 hierarchy alone. False where it is refused; nothing to do is true.
+bool make_cgroups_read_only();
+
 }  // namespace gpuctl::fence::internal

@@ -1,5 +1,6 @@
 #include "gpuctl/fence/spawn.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -56,10 +57,19 @@ Result<void> await_ready(Child& child) {
   if (message.word != Word::ready)
     return fail_errno(message.value, "", std::string("cannot ") + message.step);
   child.payload = received->sender;
+  child.cgroups_are_read_only = message.value != 0;
   return {};
 }
 
+// The file by whose writing a process moves itself, opened by us: whoever opened it is whose rights count.
+Result<Fd> open_procs(const SpawnRequest& request) {
+  if (request.cgroup_fd < 0) return Fd();
+  return open_at(request.cgroup_fd, "cgroup.procs", O_WRONLY | O_NOFOLLOW);
+}
+
 Result<Child> try_spawn(const SpawnRequest& request, const ExecPlan& plan, const Attempt& attempt) {
+  const Result<Fd> procs = open_procs(request);
+  if (!procs) return fail(procs.error());
   Result<Channel> channel = internal::make_channel();
   if (!channel) return fail(std::move(channel).error());
   Result<Pipe> exec_error = make_pipe();
@@ -68,12 +78,14 @@ Result<Child> try_spawn(const SpawnRequest& request, const ExecPlan& plan, const
   const std::optional<Ids> ids =
       mapped ? std::optional<Ids>(Ids{::geteuid(), ::getegid()}) : std::nullopt;
 
-  const pid_t pid = clone_process(attempt.flags);
+  bool entered = false;
+  const pid_t pid = clone_process(attempt.flags, request.cgroup_fd, &entered);
   if (pid < 0) return fail_errno(errno, "", std::string("cannot make ") + attempt.words);
   if (pid == 0) {
     ::close(channel->ours.release());
     ::close(exec_error->read_end.release());
-    const internal::ChildEnds ends{channel->theirs.get(), exec_error->write_end.get()};
+    const internal::ChildEnds ends{channel->theirs.get(), exec_error->write_end.get(), false};
+    if (*procs && !entered) internal::enter_cgroup(procs->get(), ends.channel);
     if (attempt.fence == ProcessFence::pid_namespace)
       internal::become_init(request, plan, ends, ids);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);

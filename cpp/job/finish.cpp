@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "gpuctl/base/json.hpp"
+#include "gpuctl/cgroup/delegation.hpp"
 #include "gpuctl/job/report.hpp"
 #include "gpuctl/job/workdir.hpp"
 #include "recorded.hpp"
@@ -77,15 +78,27 @@ void clean_workdir(const JobRecord& job, Report& report) {
   }
 }
 
+std::optional<PayloadRecord> find_payload_record(int dir_fd) {
+  Result<PayloadRecord> payload = read_payload_record(dir_fd);
+  return payload ? std::optional<PayloadRecord>(std::move(*payload)) : std::nullopt;
+}
+
+// Its own group, which holds nobody any more; of a crash before it was recorded only the name is known, which bears the
+// nonce.
+void clean_group(const HostFs& fs, const JobRecord& job, const JobDir& directory, Report& report) {
+  if (!job.cgroup_place) return;
+  const std::optional<PayloadRecord> payload = find_payload_record(directory.dir.get());
+  const Result<cgroup::Place> place = cgroup::open_place(fs, *job.cgroup_place);
+  if (!place) return;  // gone with its slot
+  const Result<void> removed = cgroup::remove_group(*place, job.cgroup_name,
+                                                    payload ? payload->cgroup_inode : 0);
+  if (!removed) report.left.push_back(job.cgroup_name + ": " + removed.error().message());
+}
+
 bool is_older_than(int dir_fd, const char* name, time_t seconds) {
   struct stat status{};
   return ::fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
          status.st_mtime + seconds < ::time(nullptr);
-}
-
-std::optional<PayloadRecord> find_payload_record(int dir_fd) {
-  Result<PayloadRecord> payload = read_payload_record(dir_fd);
-  return payload ? std::optional<PayloadRecord>(std::move(*payload)) : std::nullopt;
 }
 
 bool has_report(int dir_fd) {
@@ -101,13 +114,14 @@ bool deliver(const JobRecord& job, const std::string& text, std::vector<std::str
 }
 
 // The job was over and reported when its supervisor died, or its report found no reader, or survivors have ended since.
-Finished already_over(const JobDir& directory, const JobRecord& job) {
+Finished already_over(const HostFs& fs, const JobDir& directory, const JobRecord& job) {
   Finished finished;
   finished.gone = true;
   finished.kill.method = "already over";
   finished.kill.proof = "identities";
   Report unused;
   clean_workdir(job, unused);
+  clean_group(fs, job, directory, unused);
   const Result<Fd> fd = open_at(directory.dir.get(), kReportFile, O_RDONLY | O_NOFOLLOW);
   const Result<std::string> text =
       fd ? read_all(fd->get(), kMaxReportBytes, kReportFile) : fail(fd.error());
@@ -126,11 +140,11 @@ std::string cannot_judge(const proc::Here& here, const JobRecord& job) {
 }
 
 // nullopt: its processes went with another boot.
-Finished report_end(const JobDir& directory, const JobRecord& job,
+Finished report_end(const HostFs& fs, const JobDir& directory, const JobRecord& job,
                     std::optional<kill::Report> kill) {
   Finished finished;
   if (kill) {
-    finished.kill = std::move(*kill);
+    finished.kill = *kill;
   } else {
     finished.kill.method = "another boot";
     finished.kill.proof = "identities";
@@ -138,7 +152,10 @@ Finished report_end(const JobDir& directory, const JobRecord& job,
   finished.gone = !finished.kill.proof.empty();
 
   Report report = report_of(job, directory, finished.kill);
-  if (finished.gone) clean_workdir(job, report);
+  if (finished.gone) {
+    clean_workdir(job, report);
+    if (kill) clean_group(fs, job, directory, report);
+  }
   const std::string text = to_text(to_json(report));
   if (const Result<void> written = replace_file(directory.dir.get(), kReportFile, text); !written) {
     finished.problems.push_back(written.error().message());
@@ -190,10 +207,10 @@ Finished finish_job(const HostFs& fs, const JobDir& directory, Usec grace,
   const bool same_boot = here->boot_id == job->supervisor.boot_id;
   if (has_report(directory.dir.get()) &&
       (!same_boot || target.members(kill::Target::Why::ask).empty()))
-    return already_over(directory, *job);
+    return already_over(fs, directory, *job);
   std::optional<kill::Report> kill;
   if (same_boot) kill = end_members(fs, directory, *job, target, grace, spared);
-  finished = report_end(directory, *job, std::move(kill));
+  finished = report_end(fs, directory, *job, std::move(kill));
   finished.was_running = true;
   return finished;
 }

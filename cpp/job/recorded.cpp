@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "gpuctl/base/tree.hpp"
+#include "gpuctl/cgroup/delegation.hpp"
 #include "gpuctl/proc/environment.hpp"
 #include "gpuctl/proc/walk.hpp"
 
@@ -11,9 +13,38 @@ namespace {
 constexpr unsigned kEmptyLooks = 2;
 constexpr Usec kLook = 10'000;
 
+// The group of the record, by path and inode: another one may have its name now.
+std::unique_ptr<kill::CgroupTarget> group_of(const HostFs& fs, const PayloadRecord& payload) {
+  if (!payload.cgroup_path || payload.cgroup_inode == 0) return nullptr;
+  Result<cgroup::Place> group = cgroup::open_place(fs, *payload.cgroup_path);
+  if (!group) return nullptr;
+  const Result<FileId> id = file_id(group->dir.get(), group->path);
+  if (!id || id->inode != payload.cgroup_inode) return nullptr;
+  return std::make_unique<kill::CgroupTarget>(fs, std::move(group->dir), group->path);
+}
+
 }  // namespace
 
-std::vector<proc::Stat> Recorded::members(Why) {
+Recorded::Recorded(const HostFs& fs, const JobRecord& job, std::optional<PayloadRecord> payload)
+    : fs_(fs), job_(job), payload_(std::move(payload)) {
+  if (payload_) group_ = group_of(fs_, *payload_);
+}
+
+std::string Recorded::method() const {
+  return ended_at_once_ ? "records, " + group_->method() : "records";
+}
+
+bool Recorded::end_at_once(kill::Signaller& signaller) {
+  if (!group_ || group_->objection(signaller)) return false;
+  ended_at_once_ = group_->end_at_once(signaller);
+  return ended_at_once_;
+}
+
+void Recorded::let_go() {
+  if (group_) group_->let_go();
+}
+
+std::vector<proc::Stat> Recorded::members(Why why) {
   std::vector<proc::Stat> all;
   below_init_.clear();
   if (payload_ && proc::judge(fs_, payload_->init) == proc::Liveness::alive) {
@@ -23,6 +54,11 @@ std::vector<proc::Stat> Recorded::members(Why) {
       all.push_back(std::move(each));
   }
   for (const proc::Stat& each : all) below_init_.insert(each.pid);
+  if (group_) {
+    for (proc::Stat& each : group_->members(why)) {
+      if (below_init_.insert(each.pid).second) all.push_back(std::move(each));
+    }
+  }
   for (proc::Stat& each : proc::marked(fs_, mark_of(job_.nonce), job_.supervisor.start_ticks)) {
     if (below_init_.count(each.pid) == 0) all.push_back(std::move(each));
   }
@@ -34,7 +70,7 @@ std::vector<proc::Stat> Recorded::members(Why) {
 bool Recorded::belongs(const proc::Stat& now) {
   const bool is_init =
       payload_ && now.pid == payload_->init.pid && now.start_ticks == payload_->init.start_ticks;
-  return is_init || below_init_.count(now.ppid) != 0 ||
+  return is_init || below_init_.count(now.ppid) != 0 || (group_ && group_->belongs(now)) ||
          proc::environment_has(fs_, now.pid, mark_of(job_.nonce));
 }
 
@@ -46,7 +82,8 @@ std::optional<std::string> Recorded::proof() {
   if (++empty_looks_ < kEmptyLooks) return std::nullopt;
   const bool init_is_dead = payload_ && payload_->pid_namespace &&
                             proc::judge(fs_, payload_->init) == proc::Liveness::dead;
-  return init_is_dead ? "pid_namespace" : "identities";
+  if (init_is_dead) return "pid_namespace";
+  return group_ && group_->proof() ? "cgroup" : "identities";
 }
 
 void Recorded::wait(Usec most) { Target::wait(std::min(most, kLook)); }

@@ -25,6 +25,10 @@ Result<void> write(int job_dir_fd, const JobRecord& job) {
     record.set("workdir.device", job.workdir_id.device);
     record.set("workdir.inode", job.workdir_id.inode);
   }
+  if (job.cgroup_place) {
+    record.set("cgroup.place", *job.cgroup_place);
+    record.set("cgroup.name", job.cgroup_name);
+  }
   record.set_list("argv", job.argv);
   return write_record(job_dir_fd, kJobRecord, record);
 }
@@ -50,6 +54,8 @@ Result<JobRecord> read_job_record(int job_dir_fd) {
   job.workdir_made_as = record->find("workdir.made_as").value_or("");
   job.workdir_id = {record->get_unsigned("workdir.device").value_or(0U),
                     record->get_unsigned("workdir.inode").value_or(0U)};
+  job.cgroup_place = record->find("cgroup.place");
+  job.cgroup_name = record->find("cgroup.name").value_or("");
   job.argv = record->find_list("argv");
   return job;
 }
@@ -61,6 +67,7 @@ Result<void> write(int job_dir_fd, const PayloadRecord& payload) {
   store(record, "payload", payload.payload);
   if (payload.pid_namespace) record.set("pid_namespace", *payload.pid_namespace);
   if (payload.cgroup_path) record.set("cgroup_path", *payload.cgroup_path);
+  if (payload.cgroup_inode != 0) record.set("cgroup_inode", payload.cgroup_inode);
   if (payload.ttl_deadline)
     record.set("ttl_deadline", static_cast<std::uint64_t>(*payload.ttl_deadline));
   return write_record(job_dir_fd, kPayloadRecord, record);
@@ -83,6 +90,7 @@ Result<PayloadRecord> read_payload_record(int job_dir_fd) {
   if (record->find("pid_namespace"))
     payload.pid_namespace = record->get_unsigned("pid_namespace").value_or(0U);
   payload.cgroup_path = record->find("cgroup_path");
+  payload.cgroup_inode = record->get_unsigned("cgroup_inode").value_or(0U);
   if (record->find("ttl_deadline"))
     payload.ttl_deadline = record->get_unsigned("ttl_deadline").value_or(0U);
   return payload;

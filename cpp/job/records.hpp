@@ -31,6 +31,8 @@ struct JobRecord {
   std::string workdir_name;
   std::string workdir_made_as;
   FileId workdir_id;
+  std::optional<std::string> cgroup_place;  // where the job's own is made, before it is made
+  std::string cgroup_name;                   // bears the nonce
 };
 
 // Written while the payload waits for its exec.
@@ -39,7 +41,8 @@ struct PayloadRecord {
   proc::Identity init;  // the namespace's init; with a session fence the payload itself
   proc::Identity payload;
   std::optional<std::uint64_t> pid_namespace;
-  std::optional<std::string> cgroup_path;
+  std::optional<std::string> cgroup_path;  // the job's own, else the supervisor's
+  std::uint64_t cgroup_inode = 0;          // of the job's own; 0: it has none
   std::optional<Usec> ttl_deadline;  // monotonic
 };
 

@@ -69,9 +69,30 @@ Json fence_json(const FenceReport& fence) {
           {"notes", fence.notes}};
 }
 
-Json cgroup_json(const std::optional<cgroup::Home>& home) {
-  if (!home) return nullptr;
-  return {{"path", home->path}, {"version", home->version}, {"own", false}};
+Json cgroup_json(const std::optional<CgroupReport>& group) {
+  if (!group) return nullptr;
+  return {{"path", group->path},
+          {"version", group->version},
+          {"own", group->own},
+          {"controllers", group->controllers},
+          {"memory_limit_bytes", json_or_null(group->memory_limit_bytes)},
+          {"memory_peak_bytes", json_or_null(group->memory_peak_bytes)},
+          {"notes", group->notes}};
+}
+
+Json victim_json(const std::optional<cgroup::OomVictim>& victim) {
+  if (!victim) return nullptr;
+  return {{"pid", victim->pid}, {"name", victim->name}, {"cgroup", victim->group}};
+}
+
+Json oom_json(const std::optional<cgroup::OomVerdict>& verdict) {
+  if (!verdict) return nullptr;
+  return {{"level", cgroup::name_of(verdict->level)},
+          {"kills", json_or_null(verdict->kills)},
+          {"limit_path", verdict->limit_path.empty() ? Json(nullptr) : Json(verdict->limit_path)},
+          {"certain", verdict->certain},
+          {"whole_group", verdict->whole_group},
+          {"victim", victim_json(verdict->victim)}};
 }
 
 Json timeline_json(const std::vector<TimelineEntry>& timeline) {
@@ -125,6 +146,7 @@ Json to_json(const Report& report) {
   json["gpus"] = Json::parse(report.gpus_json);
   json["lease_id"] = nullptr;
   json["cgroup"] = cgroup_json(report.cgroup);
+  json["oom"] = oom_json(report.oom);
   json["fence"] = fence_json(report.fence);
   json["kill"] = report.kill ? kill::to_json(*report.kill) : Json(nullptr);
   json["batch"] = {{"slurm_job_id", json_or_null(report.batch.slurm_job_id)},

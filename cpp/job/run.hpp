@@ -8,6 +8,8 @@
 #include <string>
 
 #include "gpuctl/base/host_fs.hpp"
+#include "gpuctl/cgroup/delegation.hpp"
+#include "gpuctl/cgroup/oom.hpp"
 #include "gpuctl/fence/spawn.hpp"
 #include "gpuctl/job/control.hpp"
 #include "gpuctl/job/ending.hpp"
@@ -38,6 +40,9 @@ struct Run {
   JobRecord record;
   std::optional<ControlServer> control;
   std::optional<Workdir> workdir;
+  std::optional<cgroup::Place> place;  // where the job's own cgroup goes
+  std::optional<cgroup::JobGroup> group;
+  std::optional<cgroup::OomWatch> oom;
   std::optional<fence::Child> child;
   std::unique_ptr<kill::Signaller> signaller;
   std::unique_ptr<kill::Below> target;  // with the child

@@ -11,7 +11,9 @@
 
 #include "gpuctl/base/json.hpp"
 #include "gpuctl/job/finish.hpp"
+#include "gpuctl/kill/cgroup_target.hpp"
 #include "gpuctl/proc/identity.hpp"
+#include "group.hpp"
 #include "report_file.hpp"
 #include "run.hpp"
 
@@ -73,7 +75,7 @@ bool fill_identity(Run& run) {
     return never_started(run, "KILLED", "cannot tell who we are: " + self.error().message());
   run.here = *here;
   report.boot_id = self->boot_id;
-  if (Result<cgroup::Home> home = cgroup::read_home(run.fs)) report.cgroup = std::move(*home);
+  plan_group(run);
   run.signaller = std::make_unique<kill::Signaller>(run.fs, self->start_ticks);
 
   run.record.id = report.id;
@@ -192,8 +194,16 @@ Result<void> record_payload(Run& run) {
     if (pid_namespace) payload.pid_namespace = *pid_namespace;
   }
   if (run.report.cgroup) payload.cgroup_path = run.report.cgroup->path;
+  if (run.group) payload.cgroup_inode = run.group->inode;
   payload.ttl_deadline = run.ttl_deadline;
   return write(run.directory->dir.get(), payload);
+}
+
+std::unique_ptr<kill::CgroupTarget> group_target(const Run& run) {
+  if (!run.group) return nullptr;
+  Result<Fd> dir = open_at(run.group->dir.get(), ".", O_RDONLY | O_DIRECTORY);
+  if (!dir) return nullptr;
+  return std::make_unique<kill::CgroupTarget>(run.fs, std::move(*dir), run.group->path);
 }
 
 bool launch(Run& run) {
@@ -214,13 +224,20 @@ bool launch(Run& run) {
   request.stderr_fd = err->get();
   request.signal_mask = run.signal_mask;
   request.strongest = run.spec.strongest_fence;
+  make_group(run);
+  if (run.group) request.cgroup_fd = run.group->dir.get();
   Result<fence::Child> child = fence::spawn(request);
+  if (!child && run.group) {
+    drop_group(run, child.error().message());
+    request.cgroup_fd = -1;
+    child = fence::spawn(request);
+  }
   if (!child) return never_started(run, "FENCE", child.error().message());
   // From here on nobody of our own uid may trace us or read our memory; before, our child had to write its id maps.
   ::prctl(PR_SET_DUMPABLE, 0);
   run.child = std::move(*child);
   const bool has_init = run.child->fence == fence::ProcessFence::pid_namespace;
-  run.target = std::make_unique<kill::Below>(run.fs, has_init ? run.child->pid : 0);
+  run.target = std::make_unique<kill::Below>(run.fs, has_init ? run.child->pid : 0, group_target(run));
   run.engine = std::make_unique<kill::Engine>(run.fs, *run.signaller, *run.target);
   run.report.fence.process = name_of(run.child->fence);
   run.report.fence.notes = run.child->notes;

@@ -11,6 +11,7 @@
 #include <csignal>
 
 #include "gpuctl/base/json.hpp"
+#include "group.hpp"
 #include "recorded.hpp"
 #include "relay.hpp"
 #include "report_file.hpp"
@@ -78,6 +79,10 @@ void judge_end(Run& run) {
   }
   report.kill_reason = run.ending.reason();
   report.kill_detail = run.ending.detail();
+  if (judge_memory_kill(run) && report.kill_reason == nullptr) {
+    report.kill_reason = &kill_reason("OOM_SYSTEM");
+    report.kill_detail = report.oom_words;
+  }
   report.exit_code = exit_code_of(report);
   report.state = run.all_reaped ? State::done : State::survivors;
 }
@@ -208,7 +213,9 @@ Outcome conclude(Run& run) {
     judge_end(run);
     report_kill(run);
     end_escapees(run);
+    read_group(run);
   }
+  if (run.report.state != State::survivors) remove_group(run);
   if (run.report.state != State::survivors) {
     keep_output(run);
     clean_workdir(run);

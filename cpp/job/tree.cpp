@@ -16,10 +16,15 @@ void add_family(proc::TreeBuilder& builder, const HostFs& fs, const proc::Identi
   builder.add_descendants(head.pid);
 }
 
-// The cgroup on record is the supervisor's own, which it shares with whoever started it: no trace of the job.
+// A cgroup on record that is not the job's own is the supervisor's, which it shares with whoever started it: no trace of
+// the job.
 void add_payload(proc::TreeBuilder& builder, const HostFs& fs, const PayloadRecord& payload,
                  uid_t owner) {
   add_family(builder, fs, payload.init);
+  if (payload.cgroup_path && payload.cgroup_inode != 0) {
+    if (Result<std::vector<proc::Stat>> members = proc::in_cgroup(fs, *payload.cgroup_path))
+      builder.add(std::move(*members), proc::FoundBy::cgroup);
+  }
   if (payload.pid_namespace) {
     builder.add(proc::in_pid_namespace(fs, *payload.pid_namespace, owner),
                 proc::FoundBy::pid_namespace);

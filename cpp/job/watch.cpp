@@ -11,12 +11,14 @@
 
 #include "gpuctl/base/json.hpp"
 #include "gpuctl/proc/walk.hpp"
+#include "memory.hpp"
 #include "run.hpp"
 
 namespace gpuctl::job {
 namespace {
 
 constexpr Usec kSampleEvery = 10 * kUsecPerSec;
+constexpr Usec kGuardEvery = kUsecPerSec;
 // Where nobody follows the trace a start is noticed this late at most: a short payload does not pay for waking us in
 // between.
 constexpr Usec kExecLook = kUsecPerSec / 50;
@@ -276,21 +278,37 @@ class Watch {
   // The payload's processes, parents first, without the namespace's init.
   std::vector<proc::Stat> members() const { return run_.target->members(kill::Target::Why::ask); }
 
+  // A limit that no cgroup holds for us is watched more closely.
+  bool guards_memory() const {
+    return run_.spec.limits.memory_bytes && !(run_.group && run_.group->memory_limit_bytes);
+  }
+
+  Usec sample_interval() const { return guards_memory() ? kGuardEvery : kSampleEvery; }
+
   void sample(Usec now) {
-    next_sample_ = now + kSampleEvery;
+    next_sample_ = now + sample_interval();
     if (payload_ended_) return;
-    const auto page_bytes = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-    std::uint64_t rss_bytes = 0;
     const std::vector<proc::Stat> all = members();
-    for (const proc::Stat& each : all) rss_bytes += each.rss_pages * page_bytes;
+    const std::uint64_t rss_bytes = resident_bytes(all);
     note_peak(rss_bytes, "process_tree");
     run_.trace.event("sample", {{"processes", all.size()}, {"rss_bytes", rss_bytes}});
+    if (guards_memory() && rss_bytes > *run_.spec.limits.memory_bytes) guard_memory(all);
+  }
+
+  void guard_memory(const std::vector<proc::Stat>& all) {
+    const std::uint64_t used = proportional_bytes(run_.fs, all);
+    const std::uint64_t limit = *run_.spec.limits.memory_bytes;
+    if (used <= limit || run_.ending.has_begun()) return;
+    begin_ending("MEMORY_USAGE",
+                 "its processes use " + std::to_string(used) + " bytes (PSS), more than the " +
+                     std::to_string(limit) + " that it may use",
+                 SIGTERM, run_.spec.forced_kill_timeout);
   }
 
   Run& run_;
   Fd signals_;
   std::vector<pollfd> waiting_{};  // of the last wait, with what is ready
-  Usec next_sample_ = monotonic_usec() + kSampleEvery;
+  Usec next_sample_ = monotonic_usec() + sample_interval();
   Usec exec_look_at_ = monotonic_usec() + (run_.trace.is_followed() ? 0 : kExecLook);
   std::uint64_t asked_ticks_ = 0;  // when TERM went out last; 0: not yet
   bool exec_known_ = false;

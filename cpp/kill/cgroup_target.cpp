@@ -9,10 +9,10 @@
 #include <algorithm>
 #include <csignal>
 
-#include "cgroup_files.hpp"
 #include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/base/without.hpp"
+#include "gpuctl/cgroup/group_files.hpp"
 
 namespace gpuctl::kill {
 namespace {
@@ -70,7 +70,7 @@ Result<CgroupTarget> CgroupTarget::open(const HostFs& fs, const std::string& pat
 
 Result<bool> CgroupTarget::populated() const {
   const Result<std::string> value =
-      internal::read_group_key(dir_.get(), "cgroup.events", "populated");
+      cgroup::read_key(dir_.get(), "cgroup.events", "populated");
   if (value) return *value != "0";
   const ErrorCode code = value.error().code;
   if (code == ErrorCode::not_found || code == ErrorCode::vanished) return false;  // removed
@@ -79,8 +79,8 @@ Result<bool> CgroupTarget::populated() const {
 
 CgroupTarget::Listing CgroupTarget::list() const {
   Listing found;
-  internal::for_each_group(dir_.get(), [&](int group) {
-    for (const pid_t pid : internal::read_group_pids(group)) {
+  cgroup::for_each_group(dir_.get(), [&](int group) {
+    for (const pid_t pid : cgroup::read_pids(group)) {
       if (pid > 0) {
         found.pids.push_back(pid);
       } else {
@@ -111,10 +111,10 @@ std::optional<std::string> CgroupTarget::objection(Signaller& signaller) const {
 std::vector<proc::Stat> CgroupTarget::members(Why why) {
   // Whoever froze it, a killer that died in the middle among them: asked processes must be able to act.
   if (why == Why::ask) {
-    internal::for_each_group(dir_.get(), [](int group) {
-      const Result<std::string> state = internal::read_group_file(group, "cgroup.freeze");
+    cgroup::for_each_group(dir_.get(), [](int group) {
+      const Result<std::string> state = cgroup::read_file(group, "cgroup.freeze");
       if (state && *state != "0\n")
-        static_cast<void>(internal::write_group_file(group, "cgroup.freeze", "0"));
+        static_cast<void>(cgroup::write_file(group, "cgroup.freeze", "0"));
     });
   }
   std::vector<proc::Stat> all;
@@ -137,17 +137,17 @@ bool CgroupTarget::belongs(const proc::Stat& now) {
 // pids.max only binds where the controller is there and the group is ours.
 void CgroupTarget::stop_forks() {
   if (pids_max_) return;
-  const Result<std::string> before = internal::read_group_file(dir_.get(), "pids.max");
-  if (before && internal::write_group_file(dir_.get(), "pids.max", "0")) pids_max_ = *before;
+  const Result<std::string> before = cgroup::read_file(dir_.get(), "pids.max");
+  if (before && cgroup::write_file(dir_.get(), "pids.max", "0")) pids_max_ = *before;
 }
 
 bool CgroupTarget::freeze() {
   if (without().cgroup_freeze) return false;
-  if (!internal::write_group_file(dir_.get(), "cgroup.freeze", "1")) return false;
+  if (!cgroup::write_file(dir_.get(), "cgroup.freeze", "1")) return false;
   frozen_ = true;
   for (const Usec end = monotonic_usec() + kFreezeLimit; monotonic_usec() < end;) {
     const Result<std::string> state =
-        internal::read_group_key(dir_.get(), "cgroup.events", "frozen");
+        cgroup::read_key(dir_.get(), "cgroup.events", "frozen");
     if (!state || *state == "1") return true;
     ::poll(nullptr, 0, 1);
   }
@@ -157,7 +157,7 @@ bool CgroupTarget::freeze() {
 bool CgroupTarget::end_at_once(Signaller& signaller) {
   const std::vector<proc::Stat> before = members(Why::force);
   stop_forks();
-  if (!without().cgroup_kill && internal::write_group_file(dir_.get(), "cgroup.kill", "1")) {
+  if (!without().cgroup_kill && cgroup::write_file(dir_.get(), "cgroup.kill", "1")) {
     method_ = "cgroup.kill";
     for (const proc::Stat& each : before) signaller.note(each, SIGKILL);
     return true;
@@ -175,8 +175,8 @@ bool CgroupTarget::end_at_once(Signaller& signaller) {
 }
 
 void CgroupTarget::let_go() {
-  if (frozen_) static_cast<void>(internal::write_group_file(dir_.get(), "cgroup.freeze", "0"));
-  if (pids_max_) static_cast<void>(internal::write_group_file(dir_.get(), "pids.max", *pids_max_));
+  if (frozen_) static_cast<void>(cgroup::write_file(dir_.get(), "cgroup.freeze", "0"));
+  if (pids_max_) static_cast<void>(cgroup::write_file(dir_.get(), "pids.max", *pids_max_));
   frozen_ = false;
   pids_max_.reset();
 }

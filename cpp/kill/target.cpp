@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "gpuctl/kill/cgroup_target.hpp"
 #include "gpuctl/proc/walk.hpp"
 
 namespace gpuctl::kill {
@@ -27,6 +28,27 @@ int as_milliseconds(Usec time) { return static_cast<int>((time + 999) / 1000); }
 void Target::wait(Usec most) { ::poll(nullptr, 0, as_milliseconds(most)); }
 
 // ---- Below ----
+
+Below::Below(const HostFs& fs, pid_t init, std::unique_ptr<CgroupTarget> group)
+    : fs_(fs), init_(init), group_(std::move(group)) {}
+
+Below::~Below() = default;
+
+std::string Below::method() const {
+  if (ended_at_once_) return group_->method();
+  return init_ != 0 ? "pid_namespace" : "walk";
+}
+
+// A payload without a namespace could have put its pilot into its own group: then everybody gets a signal of his own.
+bool Below::end_at_once(Signaller& signaller) {
+  if (!group_ || group_->objection(signaller)) return false;
+  ended_at_once_ = group_->end_at_once(signaller);
+  return ended_at_once_;
+}
+
+void Below::let_go() {
+  if (group_) group_->let_go();
+}
 
 std::vector<proc::Stat> Below::members(Why why) {
   std::vector<proc::Stat> all = proc::descendants(fs_, ::getpid());

@@ -45,6 +45,10 @@ def run(
     inputs: Sequence[StrPath] = (),
     env: Mapping[str, str | None] | None = None,
     capture_output: bool = False,
+    memory: str | None = None,
+    cpus: float | str | None = None,
+    pids: int | None = None,
+    cgroups: bool = True,
     fence: str | None = None,
     state_dir: StrPath | None = None,
     root: StrPath | None = None,
@@ -59,6 +63,8 @@ def run(
     gpus: ids of `Host.discover()`, or the records themselves. ttl, forced_kill_timeout,
     outer_grace: whole seconds, or text such as `10m`. workdir: the parent of the work directory;
     inputs are copied into it, files that match keep are copied to output (default `./gpuctl-ID`).
+    memory: what the job may use, `8GB` or `8000` (MB), in steps of 1024. cpus: CPU time, in CPUs.
+    cgroups: whether it gets a cgroup of its own where the slot allows one.
     env: laid over this process's environment, None removes a variable. stdin, stdout, stderr: as
     for subprocess, without PIPE. on_event: called with each event while the job runs; an exception
     of it ends the job.
@@ -75,12 +81,15 @@ def run(
         "outer-grace": flag_text(outer_grace, "outer_grace"),
         "workdir": _path(workdir),
         "output": _path(output),
+        "memory": memory,
+        "cpus": None if cpus is None else str(cpus),
+        "pids": None if pids is None else str(pids),
         "fence": fence,
         "state-dir": _path(state_dir),
         "root": _path(root),
     }
     Settings.load(flags)  # the same checks as the command's, raised here as what they are
-    switches = {"capture-output": capture_output, "die-with-parent": die_with_parent}
+    switches = {"capture-output": capture_output, "die-with-parent": die_with_parent, "no-cgroups": not cgroups}
     lists = {
         "gpu": [gpu.id if isinstance(gpu, Gpu) else gpu for gpu in gpus],
         "keep": keep,

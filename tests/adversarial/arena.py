@@ -39,6 +39,14 @@ def memory_folder() -> str | None:
     return str(shm) if shm.is_dir() and os.access(shm, os.W_OK) else None
 
 
+def v2_mount() -> Path | None:
+    """Where the cgroup v2 hierarchy is mounted."""
+    for place in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")):
+        if (place / "cgroup.procs").exists() and (place / "cgroup.controllers").exists():
+            return place
+    return None
+
+
 class ArenaError(Exception):
     """The arena itself does not work."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from adversarial.arena import Arena
+from adversarial.arena import Arena, v2_mount
 
 WAYS = {
     "cgroup.kill": "",
@@ -22,13 +22,6 @@ WAYS = {
 }
 PAYLOADS = ["beat", "ignore-term", "comet", "bomb", "phoenix", "leader-exits", "stopped", "traced"]
 OWNED = ["", "cgroup.procs", "cgroup.threads", "cgroup.kill", "cgroup.freeze", "cgroup.type"]
-
-
-def v2_mount() -> Path | None:
-    for place in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")):
-        if (place / "cgroup.procs").exists() and (place / "cgroup.controllers").exists():
-            return place
-    return None
 
 
 class Group:

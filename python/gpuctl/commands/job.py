@@ -24,10 +24,10 @@ __all__ = ["main"]
 
 VERB = "job"
 EXIT_INTERRUPTED = 130
-_SWITCHES = ("json", "quiet", "verbose")
+_SWITCHES = ("json", "quiet", "verbose", "no_cgroups")
 _VALUES = (
     *("job", "resubmission", "workdir", "output", "ttl", "forced_kill_timeout", "outer_grace"),
-    *("fence", "report", "events", "root", "state_dir"),
+    *("memory", "fence", "report", "events", "root", "state_dir"),
 )
 
 

@@ -24,11 +24,13 @@ class JobOptions:
     ttl: str | None = None
     forced_kill_timeout: str | None = None
     outer_grace: str | None = None
+    memory: str | None = None
     fence: str | None = None
     report: str | None = None
     events: str | None = None
     root: str | None = None
     state_dir: str | None = None
+    no_cgroups: bool = False
     json: bool = False
     quiet: bool = False
     verbose: bool = False

@@ -31,6 +31,10 @@ Result<std::int64_t> parse_duration_usec(std::string_view text, const std::strin
 // GPU memory sizes: bytes, or K, M, G, T (and KB ...) decimal, KiB, MiB, GiB, TiB binary -> bytes.
 Result<std::uint64_t> parse_size_bytes(std::string_view text, const std::string& what);
 
+// Sizes of memory and disk as JAliEn has them: K, M, G (and KB, KiB ...) in steps of 1024, a bare number is MB, B bytes
+// -> bytes, more than zero.
+Result<std::uint64_t> parse_jalien_size_bytes(std::string_view text, const std::string& what);
+
 // A job id: [A-Za-z0-9][A-Za-z0-9._-]{0,63}; ids become path names.
 Result<std::string> parse_job_id(std::string_view text);
 

@@ -8,6 +8,7 @@ inline constexpr long kPidfdSendSignal = 424;  // 5.1
 inline constexpr long kPidfdOpen = 434;        // 5.3
 inline constexpr long kClone3 = 435;           // 5.3
 inline constexpr long kCloseRange = 436;       // 5.9
+inline constexpr long kMountSetattr = 442;     // 5.12
 inline constexpr long kOpenat2 = 437;          // 5.6
 
 }  // namespace gpuctl::syscall_numbers

@@ -10,6 +10,10 @@
 //   Where the kernel or a container refuses that: a session of its own and the caller as subreaper. `kill -9 0` is
 //   contained, `kill -9 -1` of the same uid is not. `notes` says why it came to this.
 //
+// With `cgroup_fd` the first process is born in that cgroup (clone3(2), CLONE_INTO_CGROUP, 5.7) or, where the kernel cannot
+// do that, moves itself there before it does anything else; an attempt that cannot enter it fails. In a namespace the
+// cgroup files are read-only to the payload, so that it cannot lift its limits or end its pilot by them.
+//
 // The payload waits before its exec until release(), so that the caller can record it first:
 //
 //   Result<Child> child = spawn(request);
@@ -42,6 +46,7 @@ struct SpawnRequest {
   int directory_fd = -1;                 // the payload's working directory; -1: ours
   int stdout_fd = -1;                    // -1: ours, untouched
   int stderr_fd = -1;
+  int cgroup_fd = -1;  // directory of the cgroup (v2) that it is born in; -1: ours
   sigset_t signal_mask{};  // of the payload
   ProcessFence strongest = ProcessFence::pid_namespace;
 };
@@ -53,6 +58,7 @@ struct Child {
   Fd channel;         // SOCK_SEQPACKET: init's words (see payload_status)
   Fd their_end;  // of the channel, kept open: init's end is told by SIGCHLD, not by a hang-up before it
   Fd exec_error;
+  bool cgroups_are_read_only = false;  // to the payload
   std::vector<std::string> notes;
 };
 

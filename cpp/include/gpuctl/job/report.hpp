@@ -3,6 +3,7 @@
 // The schema is that of the whole life of a job; what a run had no use for is null or empty, never left out.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -10,7 +11,7 @@
 
 #include "gpuctl/base/clock.hpp"
 #include "gpuctl/base/log.hpp"
-#include "gpuctl/cgroup/home.hpp"
+#include "gpuctl/cgroup/oom.hpp"
 #include "gpuctl/job/kill_reason.hpp"
 #include "gpuctl/kill/report.hpp"
 
@@ -47,6 +48,17 @@ struct FenceReport {
   std::vector<std::string> notes;  // why it is not stronger
 };
 
+// The cgroup that the payload ran in.
+struct CgroupReport {
+  std::string path;
+  std::string version;  // see cgroup::Home
+  bool own = false;     // made for this job; else it is the supervisor's, shared with others
+  std::vector<std::string> controllers;
+  std::optional<std::uint64_t> memory_limit_bytes;  // memory.max of the job's own group
+  std::optional<std::uint64_t> memory_peak_bytes;   // page cache included
+  std::vector<std::string> notes;                   // what could not be had, and why
+};
+
 // What gives this job its name in the batch system that gpuctl runs in.
 struct BatchIds {
   std::optional<std::string> slurm_job_id;
@@ -72,7 +84,9 @@ struct Report {
   Usage usage;
 
   std::string gpus_json = "[]";  // GPU records, rendered
-  std::optional<cgroup::Home> cgroup;
+  std::optional<CgroupReport> cgroup;
+  std::optional<cgroup::OomVerdict> oom;  // nullopt: nobody counted
+  std::string oom_words;                  // the same for people; empty when the job was not hit
   FenceReport fence;
   std::optional<kill::Report> kill;
   BatchIds batch;

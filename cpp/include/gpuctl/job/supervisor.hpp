@@ -20,6 +20,7 @@
 #include "gpuctl/base/clock.hpp"
 #include "gpuctl/base/fd.hpp"
 #include "gpuctl/base/log.hpp"
+#include "gpuctl/cgroup/delegation.hpp"
 #include "gpuctl/fence/spawn.hpp"
 #include "gpuctl/job/report.hpp"
 
@@ -41,6 +42,8 @@ struct Spec {
   std::vector<std::string> keep;          // patterns of files that go to output_dir
   std::optional<std::string> output_dir;  // default ./gpuctl-ID, when there is something to keep
 
+  bool cgroups = true;          // a cgroup of the job's own, where the slot allows it
+  cgroup::GroupLimits limits;  // of the job
   std::optional<Usec> ttl;
   Usec forced_kill_timeout = 60 * kUsecPerSec;
   Usec outer_grace = 25 * kUsecPerSec;

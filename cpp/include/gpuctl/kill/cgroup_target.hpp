@@ -24,6 +24,10 @@ class CgroupTarget : public Target {
   // is no cgroup of v2, or is its root; `fs` outlives the target.
   static Result<CgroupTarget> open(const HostFs& fs, const std::string& path);
 
+  // The group whose directory is `dir`; `words` is its path.
+  CgroupTarget(const HostFs& fs, Fd dir, std::string words)
+      : fs_(fs), dir_(std::move(dir)), words_(std::move(words)) {}
+
   // Why it must not be ended from here, or nullopt: it holds ourselves, an ancestor, or somebody we cannot see.
   std::optional<std::string> objection(Signaller& signaller) const;
 
@@ -46,9 +50,6 @@ class CgroupTarget : public Target {
   Listing list() const;
 
  private:
-  CgroupTarget(const HostFs& fs, Fd dir, std::string words)
-      : fs_(fs), dir_(std::move(dir)), words_(std::move(words)) {}
-
   bool freeze();
   void stop_forks();
 

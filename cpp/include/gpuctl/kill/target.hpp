@@ -52,18 +52,24 @@ class Target {
   virtual void wait(Usec most);
 };
 
+class CgroupTarget;
+
 // Everything below this process. `init`: the pid of the job's namespace init, which ends by force only and takes all
-// others along; 0 without a namespace.
+// others along; 0 without a namespace. `group`: the job's own cgroup, ended in one step with all that is in it.
 class Below : public Target {
  public:
-  Below(const HostFs& fs, pid_t init) : fs_(fs), init_(init) {}
+  Below(const HostFs& fs, pid_t init, std::unique_ptr<CgroupTarget> group = nullptr);
+  ~Below() override;
 
-  std::string method() const override { return init_ != 0 ? "pid_namespace" : "walk"; }
+  std::string method() const override;
   std::vector<proc::Stat> members(Why why) override;
   bool belongs(const proc::Stat& now) override;
 
   // The same without a list before: climbs to us by the parents.
   bool is_below(const proc::Stat& now) const;
+
+  bool end_at_once(Signaller& signaller) override;
+  void let_go() override;
 
   // Only whoever reaps knows: the supervisor says it when there was nobody left to wait for.
   void all_reaped() { empty_ = true; }
@@ -72,6 +78,8 @@ class Below : public Target {
  private:
   const HostFs& fs_;
   pid_t init_;
+  std::unique_ptr<CgroupTarget> group_;
+  bool ended_at_once_ = false;
   std::set<pid_t> seen_;
   bool empty_ = false;
 };

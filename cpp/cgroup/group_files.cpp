@@ -1,4 +1,4 @@
-#include "cgroup_files.hpp"
+#include "gpuctl/cgroup/group_files.hpp"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 
 #include "gpuctl/base/parse.hpp"
 
-namespace gpuctl::kill::internal {
+namespace gpuctl::cgroup {
 namespace {
 
 constexpr std::size_t kMaxBytes = std::size_t{16} << 20;  // cgroup.procs of a million processes
@@ -18,7 +18,18 @@ struct CloseDir {
   void operator()(DIR* directory) const { ::closedir(directory); }
 };
 
-std::vector<std::string> sub_directories(int dir_fd) {
+void visit_levels(int dir_fd, const std::function<void(int)>& visit, unsigned levels) {
+  visit(dir_fd);
+  if (levels == 0) return;
+  for (const std::string& name : group_names(dir_fd)) {
+    const Result<Fd> below = open_at(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (below) visit_levels(below->get(), visit, levels - 1);
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> group_names(int dir_fd) {
   const int again = ::openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (again < 0) return {};
   const std::unique_ptr<DIR, CloseDir> directory(::fdopendir(again));
@@ -30,31 +41,20 @@ std::vector<std::string> sub_directories(int dir_fd) {
   return names;
 }
 
-void visit_levels(int dir_fd, const std::function<void(int)>& visit, unsigned levels) {
-  visit(dir_fd);
-  if (levels == 0) return;
-  for (const std::string& name : sub_directories(dir_fd)) {
-    const Result<Fd> below = open_at(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (below) visit_levels(below->get(), visit, levels - 1);
-  }
-}
-
-}  // namespace
-
-Result<std::string> read_group_file(int dir_fd, const char* name) {
+Result<std::string> read_file(int dir_fd, const char* name) {
   const Result<Fd> fd = open_at(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   if (!fd) return fail(fd.error());
   return read_all(fd->get(), kMaxBytes, name);
 }
 
-Result<void> write_group_file(int dir_fd, const char* name, const std::string& text) {
+Result<void> write_file(int dir_fd, const char* name, const std::string& text) {
   const Result<Fd> fd = open_at(dir_fd, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
   if (!fd) return fail(fd.error());
   return write_all(fd->get(), text, name);
 }
 
-Result<std::string> read_group_key(int dir_fd, const char* name, const std::string& key) {
-  const Result<std::string> text = read_group_file(dir_fd, name);
+Result<std::string> read_key(int dir_fd, const char* name, const std::string& key) {
+  const Result<std::string> text = read_file(dir_fd, name);
   if (!text) return fail(text.error());
   for (const std::string_view line : split(*text, '\n')) {
     if (line.substr(0, key.size() + 1) == key + " ")
@@ -63,11 +63,11 @@ Result<std::string> read_group_key(int dir_fd, const char* name, const std::stri
   return fail(ErrorCode::malformed, name, "no `" + key + "` in it");
 }
 
-std::vector<pid_t> read_group_pids(int dir_fd) {
-  Result<std::string> text = read_group_file(dir_fd, "cgroup.procs");
+std::vector<pid_t> read_pids(int dir_fd) {
+  Result<std::string> text = read_file(dir_fd, "cgroup.procs");
   // The group is threaded: whole processes are listed at the root of its threaded subtree only.
   if (!text && text.error().errno_value == EOPNOTSUPP)
-    text = read_group_file(dir_fd, "cgroup.threads");
+    text = read_file(dir_fd, "cgroup.threads");
   std::vector<pid_t> pids;
   if (!text) return pids;
   for (const std::string_view line : split(*text, '\n')) {
@@ -81,4 +81,4 @@ void for_each_group(int dir_fd, const std::function<void(int)>& visit) {
   visit_levels(dir_fd, visit, kMostLevels);
 }
 
-}  // namespace gpuctl::kill::internal
+}  // namespace gpuctl::cgroup
