@@ -7,13 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 
 #include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/parse.hpp"
-#include "gpuctl/base/without.hpp"
+#include "gpuctl/cgroup/group.hpp"
 #include "gpuctl/cgroup/group_files.hpp"
-#include "gpuctl/cgroup/home.hpp"
 
 namespace gpuctl::cgroup {
 namespace {
@@ -27,32 +25,13 @@ bool is_cgroup2(int fd) {
          static_cast<std::uint64_t>(file_system.f_type) == kCgroup2Magic;
 }
 
-Result<std::string> mount_of(const HostFs& fs) {
-  for (const char* each : {host_paths::kCgroupMount, host_paths::kCgroupUnified}) {
-    const Result<Dir> dir = fs.open_dir(each);
-    if (dir && is_cgroup2(dir->fd())) return std::string(each);
-  }
-  return fail(ErrorCode::unsupported, fs.where(host_paths::kCgroupMount),
-              "no cgroup v2 hierarchy is mounted");
+Result<Fd> open_directory(const HostFs& fs, const std::string& directory) {
+  return fs.open_path(directory.substr(directory.find_first_not_of('/')), O_RDONLY | O_DIRECTORY);
 }
 
-std::vector<std::string> parts_of(const std::string& path) {
-  std::vector<std::string> parts;
-  for (const std::string_view part : split(path, '/')) {
-    if (!part.empty()) parts.emplace_back(part);
-  }
-  return parts;
-}
-
-std::string joined(const std::vector<std::string>& parts, std::size_t count) {
-  std::string path;
-  for (std::size_t i = 0; i < count; ++i) path += "/" + parts[i];
-  return path.empty() ? "/" : path;
-}
-
-bool holds_us(int dir_fd) {
-  const std::vector<pid_t> pids = read_pids(dir_fd);
-  return std::find(pids.begin(), pids.end(), ::getpid()) != pids.end();
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos || slash == 0 ? "/" : path.substr(0, slash);
 }
 
 bool has_delegate_mark(int dir_fd) {
@@ -65,14 +44,14 @@ bool has_delegate_mark(int dir_fd) {
 
 // A user may change what was handed to it. Root may change everything, so that systemd's word is needed: what a unit
 // has not delegated is systemd's alone ("single writer").
-std::string objection_of_manager(const HostFs& fs, const std::string& mount,
-                                 const std::vector<std::string>& parts, std::size_t depth) {
+std::string objection_of_manager(const HostFs& fs, const Place& place) {
   if (::geteuid() != 0) return {};
-  if (std::find(parts.begin(), parts.end(), kSlurmScope) != parts.end()) return "it is slurmd's";
+  if (place.path.find(kSlurmScope) != std::string::npos) return "it is slurmd's";
   if (!fs.open_dir(host_paths::kSystemdRuns)) return {};
-  for (std::size_t level = depth; level > 0; --level) {
-    const Result<Dir> dir = fs.open_dir(mount + joined(parts, level));
-    if (dir && has_delegate_mark(dir->fd())) return {};
+  for (std::string dir = place.directory; dir.size() > place.mount_point.size();
+       dir = parent_of(dir)) {
+    const Result<Fd> opened = open_directory(fs, dir);
+    if (opened && has_delegate_mark(opened->get())) return {};
   }
   return "it is systemd's, which has not delegated it";
 }
@@ -88,62 +67,78 @@ std::string objection_of_kernel(int dir_fd) {
   return {};
 }
 
-Result<Place> try_place(const HostFs& fs, const std::string& mount,
-                        const std::vector<std::string>& parts, std::size_t depth) {
-  Place place;
-  place.path = joined(parts, depth);
-  place.mount = mount;
-  Result<Fd> dir = fs.open_path(mount + place.path, O_RDONLY | O_DIRECTORY);
+// Checks and opens `place`, of which only the names are known.
+Result<Place> try_place(const HostFs& fs, Place place) {
+  Result<Fd> dir = open_directory(fs, place.directory);
   if (!dir) return fail(dir.error());
   std::string why = objection_of_kernel(dir->get());
-  if (why.empty()) why = objection_of_manager(fs, mount, parts, depth);
+  if (why.empty()) why = objection_of_manager(fs, place);
   if (!why.empty()) return fail(ErrorCode::permission, place.path, why);
   place.is_top = ::faccessat(dir->get(), "cgroup.events", F_OK, AT_SYMLINK_NOFOLLOW) != 0;
   place.dir = std::move(*dir);
   return place;
 }
 
+// The names of our own group, whose directory holds us for certain: who writes must not take another for it.
+Result<Place> own_place(const HostFs& fs) {
+  const Result<Group> group = Group::of_self(fs);
+  if (!group) return fail(group.error());
+  for (const Branch& branch : group->branches()) {
+    if (!branch.is_v2()) continue;
+    if (!branch.dir) return fail(ErrorCode::unsupported, branch.path, branch.words);
+    if (!branch.confirmed.value_or(false)) {
+      return fail(ErrorCode::unsupported, branch.directory,
+                  "it does not list us: another cgroup is mounted where ours should be");
+    }
+    Place place;
+    place.path = branch.path;
+    place.directory = branch.directory;
+    place.mount_point = branch.mount_point;
+    return place;
+  }
+  return fail(ErrorCode::unsupported, group->path(),
+              "a node with cgroup v1 only, whose groups are read and never made");
+}
+
+Place names_above(const Place& place) {
+  Place above;
+  above.path = parent_of(place.path);
+  above.directory = parent_of(place.directory);
+  above.mount_point = place.mount_point;
+  return above;
+}
+
 }  // namespace
 
-Result<Place> open_place(const HostFs& fs, const std::string& path) {
-  const Result<std::string> mount = mount_of(fs);
-  if (!mount) return fail(mount.error());
+Result<Place> open_place(const HostFs& fs, const std::string& directory) {
   Place place;
-  place.path = path;
-  place.mount = *mount;
-  const std::vector<std::string> parts = parts_of(path);
-  if (std::find(parts.begin(), parts.end(), "..") != parts.end())
-    return fail(ErrorCode::usage, path, "`..` in it");
-  Result<Fd> dir = fs.open_path(*mount + path, O_RDONLY | O_DIRECTORY);
+  place.directory = directory;
+  Result<Fd> dir = open_directory(fs, directory);
   if (!dir) return fail(dir.error());
+  if (!is_cgroup2(dir->get()))
+    return fail(ErrorCode::unsupported, directory, "not in the cgroup v2 hierarchy");
   place.dir = std::move(*dir);
   return place;
 }
 
 Result<Place> find_place(const HostFs& fs) {
-  const Result<Home> home = read_home(fs);
-  if (!home) return fail(home.error());
-  if (home->version == "v1")
-    return fail(ErrorCode::unsupported, home->path, "a cgroup v1 node: groups of v1 are read only");
-  const Result<std::string> mount = mount_of(fs);
-  if (!mount) return fail(mount.error());
-  const std::vector<std::string> parts = parts_of(home->path);
-  if (std::find(parts.begin(), parts.end(), "..") != parts.end())
-    return fail(ErrorCode::unsupported, home->path, "our cgroup lies outside of this namespace");
-  const Result<Place> own = open_place(fs, home->path);
-  if (!own || !holds_us(own->dir.get())) {
-    return fail(ErrorCode::unsupported, home->path,
-                "we are not in this cgroup of the mounted hierarchy: it is masked, or another's");
-  }
+  Result<Place> own = own_place(fs);
+  if (!own) return own;
+  Place names = std::move(*own);
+  const std::string suffix = std::string("/") + kPilotGroup;
   // In the pilot group of an earlier job its sibling is wanted, not a child.
-  std::size_t depth = parts.size();
-  const bool in_pilot_group = depth > 0 && parts[depth - 1] == kPilotGroup;
+  if (names.directory.size() > names.mount_point.size() + suffix.size() &&
+      names.directory.compare(names.directory.size() - suffix.size(), suffix.size(), suffix) == 0)
+    names = names_above(names);
   std::optional<Error> first;
-  for (std::size_t level = in_pilot_group ? depth - 1 : depth;; --level) {
-    Result<Place> place = try_place(fs, *mount, parts, level);
+  while (true) {
+    Place above = names_above(names);
+    const bool is_last = names.directory.size() <= names.mount_point.size();
+    Result<Place> place = try_place(fs, std::move(names));
     if (place) return place;
     if (!first) first = place.error();
-    if (level == 0) return fail(*first);
+    if (is_last) return fail(*first);
+    names = std::move(above);
   }
 }
 

@@ -123,7 +123,8 @@ std::uint64_t pilots_memory(const Place& place) {
 std::optional<std::uint64_t> slot_memory(const Place& place) {
   std::optional<std::uint64_t> least = number_in(place.dir.get(), "memory.max");
   std::string up = "..";
-  const auto depth = std::count(place.path.begin(), place.path.end(), '/') - (place.path == "/");
+  const auto depth = std::count(place.directory.begin(), place.directory.end(), '/') -
+                     std::count(place.mount_point.begin(), place.mount_point.end(), '/');
   for (auto level = depth; level > 0; --level, up += "/..") {
     const std::optional<std::uint64_t> limit =
         number_in(place.dir.get(), (up + "/memory.max").c_str());
@@ -158,7 +159,7 @@ class Setter {
   }
 
  private:
-  JobJobGroup& group_;
+  JobGroup& group_;
 };
 
 void set_limits(const Place& place, const GroupLimits& limits, JobGroup& group) {

@@ -83,14 +83,16 @@ std::optional<OomVictim> parse_oom_line(const std::string& line) {
 OomWatch OomWatch::begin(const HostFs& fs, const Scope& scope) {
   OomWatch watch(fs);
   watch.is_own_ = scope.is_own;
-  for (std::string path = scope.path;; path = parent_of(path)) {
-    Result<Fd> dir = fs.open_path(scope.mount + path, O_RDONLY | O_DIRECTORY);
+  std::string path = scope.path;
+  for (std::string directory = scope.directory;; directory = parent_of(directory)) {
+    Result<Fd> dir = fs.open_path(directory.substr(1), O_RDONLY | O_DIRECTORY);
     if (dir) {
       Level level{std::move(*dir), path, scope.is_own && watch.levels_.empty(), {}};
       level.before = watch.read_counts(level);
       watch.levels_.push_back(std::move(level));
     }
-    if (path.empty() || path == "/") break;
+    if (directory.size() <= scope.mount_point.size()) break;
+    path = parent_of(path);
   }
   watch.node_before_ = watch.node_kills();
   watch.kernel_log_ = fs.is_live() ? open_kernel_log() : Fd();

@@ -4,8 +4,8 @@
 
 #include <csignal>
 
-#include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/parse.hpp"
+#include "gpuctl/cgroup/group.hpp"
 #include "gpuctl/cgroup/group_files.hpp"
 #include "gpuctl/cgroup/home.hpp"
 
@@ -26,10 +26,22 @@ std::optional<std::uint64_t> key_of(const Run& run, const char* file, const char
 
 // Where the counters of memory kills are that tell about this job.
 void begin_oom_watch(Run& run) {
-  const CgroupReport& report = run.report.cgroup.value_or(CgroupReport());
-  if (report.version == "v1" || report.path.empty()) return;
-  const std::string mount = run.place ? run.place->mount : host_paths::kCgroupMount;
-  run.oom.emplace(cgroup::OomWatch::begin(run.fs, {mount, report.path, report.own}));
+  if (run.group) {
+    run.oom.emplace(cgroup::OomWatch::begin(
+        run.fs, {run.place->mount_point, run.place->directory + "/" + run.group->name,
+                 run.group->path, true}));
+    return;
+  }
+  const Result<cgroup::Group> shared = cgroup::Group::of_self(run.fs);
+  const cgroup::Branch* branch = shared ? shared->branch("memory") : nullptr;
+  if (branch == nullptr || !branch->dir) return;
+  if (branch->is_v2()) {
+    run.oom.emplace(cgroup::OomWatch::begin(
+        run.fs, {branch->mount_point, branch->directory, branch->path, false}));
+  } else {
+    run.oom.emplace(
+        cgroup::OomWatch::begin_v1(run.fs, branch->directory.substr(1), branch->path));
+  }
 }
 
 bool looks_killed(const Report& report) {
@@ -84,7 +96,7 @@ void plan_group(Run& run) {
     return;
   }
   run.place = std::move(*place);
-  run.record.cgroup_place = run.place->path;
+  run.record.cgroup_place = run.place->directory;
   run.record.cgroup_name = cgroup::group_name(run.report.id, run.report.nonce);
 }
 

@@ -14,20 +14,21 @@ constexpr unsigned kEmptyLooks = 2;
 constexpr Usec kLook = 10'000;
 
 // The group of the record, by path and inode: another one may have its name now.
-std::unique_ptr<kill::CgroupTarget> group_of(const HostFs& fs, const PayloadRecord& payload) {
-  if (!payload.cgroup_path || payload.cgroup_inode == 0) return nullptr;
-  Result<cgroup::Place> group = cgroup::open_place(fs, *payload.cgroup_path);
+std::unique_ptr<kill::CgroupTarget> group_of(const HostFs& fs, const JobRecord& job,
+                                             const PayloadRecord& payload) {
+  if (!job.cgroup_place || payload.cgroup_inode == 0) return nullptr;
+  Result<cgroup::Place> group = cgroup::open_place(fs, *job.cgroup_place + "/" + job.cgroup_name);
   if (!group) return nullptr;
-  const Result<FileId> id = file_id(group->dir.get(), group->path);
+  const Result<FileId> id = file_id(group->dir.get(), group->directory);
   if (!id || id->inode != payload.cgroup_inode) return nullptr;
-  return std::make_unique<kill::CgroupTarget>(fs, std::move(group->dir), group->path);
+  return std::make_unique<kill::CgroupTarget>(fs, std::move(group->dir), group->directory);
 }
 
 }  // namespace
 
 Recorded::Recorded(const HostFs& fs, const JobRecord& job, std::optional<PayloadRecord> payload)
     : fs_(fs), job_(job), payload_(std::move(payload)) {
-  if (payload_) group_ = group_of(fs_, *payload_);
+  if (payload_) group_ = group_of(fs_, job_, *payload_);
 }
 
 std::string Recorded::method() const {

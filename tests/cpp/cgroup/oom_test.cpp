@@ -16,6 +16,10 @@ const std::string kMount = "sys/fs/cgroup";
 const std::string kSlot = "/system.slice/slot.scope";
 const std::string kJob = kSlot + "/job-7.abc";
 
+OomWatch::Scope in(const std::string& group, bool is_own) {
+  return {"/" + kMount, "/" + kMount + group, group, is_own};
+}
+
 std::string events(unsigned oom, unsigned kills, unsigned group_kills = 0) {
   return "low 0\nhigh 0\nmax 9\noom " + std::to_string(oom) + "\noom_kill " +
          std::to_string(kills) + "\noom_group_kill " + std::to_string(group_kills) + "\n";
@@ -51,7 +55,7 @@ constexpr cgroup::OomEvidence kOurKill{true, true};
 TEST_CASE("whose limit it was") {
   Node node;
   const HostFs fs = node.fs();
-  const OomWatch watch = OomWatch::begin(fs, {kMount, kJob, true});
+  const OomWatch watch = OomWatch::begin(fs, in(kJob, true));
 
   SUBCASE("nothing happened, whatever the job's end looks like") {
     for (const auto& evidence : {kEndedWell, kHit, kOurKill})
@@ -93,7 +97,7 @@ TEST_CASE("whose limit it was") {
 TEST_CASE("counters that are shared with others are no proof") {
   Node node;
   const HostFs fs = node.fs();
-  const OomWatch watch = OomWatch::begin(fs, {kMount, kSlot, false});
+  const OomWatch watch = OomWatch::begin(fs, in(kSlot, false));
   CHECK(watch.judge(kHit).level == OomLevel::none);  // a 137 of its own making
   node.set(kSlot, 3, 5, 4);
   CHECK(watch.judge(kEndedWell).level == OomLevel::none);
@@ -106,7 +110,7 @@ TEST_CASE("counters that are shared with others are no proof") {
 TEST_CASE("without counters of memory only the node's is left") {
   Node node;
   const HostFs fs = node.fs();
-  const OomWatch watch = OomWatch::begin(fs, {kMount, "/user.slice", false});
+  const OomWatch watch = OomWatch::begin(fs, in("/user.slice", false));
   CHECK(watch.judge(kHit).level == OomLevel::none);
   node.vmstat(10);
   CHECK(watch.judge(kEndedWell).level == OomLevel::none);
@@ -131,7 +135,7 @@ TEST_CASE("v1 counts and does not tell whose limit") {
 TEST_CASE("a group that is gone, or garbage in its files, is no verdict") {
   Node node;
   const HostFs fs = node.fs();
-  const OomWatch watch = OomWatch::begin(fs, {kMount, kJob, true});
+  const OomWatch watch = OomWatch::begin(fs, in(kJob, true));
   for (const char* garbage : {"", "oom_kill\n", "oom_kill -1\n", "oom_kill 99999999999999999999999\n",
                               "oom_kill 0x10\noom x\n"}) {
     node.tree.write(kMount + kJob + "/memory.events", garbage);

@@ -28,8 +28,9 @@ inline constexpr const char* kPilotGroup = "pilot";
 // Where groups for jobs can be made.
 struct Place {
   Fd dir;
-  std::string path;   // in the v2 hierarchy, as /proc/PID/cgroup has it
-  std::string mount;  // of the hierarchy, relative to the root: "sys/fs/cgroup"
+  std::string path;         // in the v2 hierarchy, as /proc/PID/cgroup has it
+  std::string directory;    // of the same: "/sys/fs/cgroup/user.slice"
+  std::string mount_point;  // where the hierarchy begins for us
   bool is_top = false;  // the root of the hierarchy may hold processes beside its children
 };
 
@@ -37,8 +38,8 @@ struct Place {
 // neither our own group nor one above it is ours to change. The detail says which and why.
 Result<Place> find_place(const HostFs& fs);
 
-// The same for a path that is known, as a record has it; nothing is checked but that it is there.
-Result<Place> open_place(const HostFs& fs, const std::string& path);
+// The same for a directory that is known, as a record has it; nothing is checked but that it is a cgroup of v2.
+Result<Place> open_place(const HostFs& fs, const std::string& directory);
 
 // "job-4711.0f3a5b7c9d1e".
 std::string group_name(const std::string& job_id, const std::string& nonce);

@@ -55,11 +55,11 @@ struct OomVerdict {
 
 class OomWatch {
  public:
-  // `group`: the job's own, nullopt when it shares the supervisor's. `path` is that of the group, or of the
-  // supervisor, in the v2 hierarchy mounted at `mount` (relative to the root).
+  // Whose counters: of the job's own group, or of the one that it shares with its supervisor, in the v2 hierarchy.
   struct Scope {
-    std::string mount;
-    std::string path;
+    std::string mount_point;  // "/sys/fs/cgroup"
+    std::string directory;    // "/sys/fs/cgroup/user.slice"
+    std::string path;         // of the same, in its hierarchy
     bool is_own = false;
   };
 
