@@ -171,7 +171,8 @@ Result<void> add_limits(const Invocation& invocation, job::Spec& spec) {
   }
   if (const std::optional<std::string> pids = invocation.last("pids")) {
     const Result<std::uint64_t> number = parse_unsigned(*pids, "`--pids`", 10, 4'194'304);
-    if (!number || *number == 0) return usage("`--pids " + printable(*pids) + "`: expected a number");
+    if (!number || *number == 0)
+      return usage("`--pids " + printable(*pids) + "`: expected a number");
     spec.limits.pids = *number;
   }
   return {};
@@ -229,8 +230,8 @@ Result<job::Spec> make_spec(const Context& context) {
   spec.die_with_parent = context.invocation.has("die-with-parent");
   spec.batch = {context.environment.find("SLURM_JOB_ID"), condor_job_id(context.environment)};
   for (const auto& step :
-       {add_times(context, spec), add_limits(context.invocation, spec), add_fence(context, spec), add_identity(context.invocation, spec),
-        add_places(context, spec), add_gpus(context, spec),
+       {add_times(context, spec), add_limits(context.invocation, spec), add_fence(context, spec),
+        add_identity(context.invocation, spec), add_places(context, spec), add_gpus(context, spec),
         add_variables(context.invocation, spec.environment)}) {
     if (!step) return fail(step.error());
   }

@@ -43,7 +43,8 @@ Result<Without> parse_without(std::string_view list) {
     if (!known) {
       return fail(ErrorCode::usage, "GPUCTL_TEST_WITHOUT",
                   "`" + printable(name) +
-                      "` is none of pidfd, children, cgroup_kill, cgroup_freeze, clone_into_cgroup, foreign_proc");
+                      "` is none of pidfd, children, cgroup_kill, cgroup_freeze, "
+                      "clone_into_cgroup, foreign_proc");
     }
   }
   return chosen;

@@ -10,7 +10,7 @@ namespace gpuctl::cgroup::internal {
 namespace {
 
 constexpr int kMostSteps = 10'000;  // an ad may double its work with each attribute
-constexpr int kMostNested = 24;  // parentheses and attributes that refer to attributes
+constexpr int kMostNested = 24;     // parentheses and attributes that refer to attributes
 
 bool is_name_letter(char letter) {
   return std::isalnum(static_cast<unsigned char>(letter)) != 0 || letter == '_' || letter == '.';
@@ -110,7 +110,9 @@ class Arithmetic {
     return inner.at_end() ? value : std::nullopt;
   }
 
-  void skip_blanks() { rest_ = rest_.substr(std::min(rest_.find_first_not_of(" \t"), rest_.size())); }
+  void skip_blanks() {
+    rest_ = rest_.substr(std::min(rest_.find_first_not_of(" \t"), rest_.size()));
+  }
 
   bool take(char letter) {
     skip_blanks();
@@ -133,7 +135,8 @@ Use use_of(std::string_view before, std::string_view behind) {
   if (last != std::string_view::npos && before[last] == '<') return Use::arithmetic;
   if (behind.empty() || behind.front() == ')') return Use::other_comparison;
   if (behind.front() == '>') return Use::above;
-  const bool compared = std::string_view("=!<&|?:,;").find(behind.front()) != std::string_view::npos;
+  const bool compared =
+      std::string_view("=!<&|?:,;").find(behind.front()) != std::string_view::npos;
   return compared ? Use::other_comparison : Use::arithmetic;
 }
 

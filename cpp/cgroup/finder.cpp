@@ -150,12 +150,12 @@ bool try_mount(const HostFs& fs, const Mount& mount, bool told, pid_t pid, Branc
     return false;
   }
   if (!enter(fs, mount, *rest, branch)) return false;
-  branch.found = !told                ? Found::default_mount
+  branch.found = !told               ? Found::default_mount
                  : mount.root == "/" ? Found::mount
                                      : Found::mount_root;
-  branch.words = mount.root == "/" ? "mounted at " + point
-                                   : point + " shows the hierarchy from `" +
-                                         printable(mount.root) + "` on";
+  branch.words = mount.root == "/"
+                     ? "mounted at " + point
+                     : point + " shows the hierarchy from `" + printable(mount.root) + "` on";
   return true;
 }
 
@@ -203,7 +203,8 @@ Result<Branch> open_branch(const HostFs& fs, const Mount& mount, const std::stri
   if (!dir) return fail(dir.error());
   if (!dir->exists("cgroup.procs"))
     return fail(ErrorCode::not_found, dir->path(), "not the directory of a cgroup");
-  if (!enter(fs, mount, rest, branch)) return fail(ErrorCode::unavailable, dir->path(), branch.words);
+  if (!enter(fs, mount, rest, branch))
+    return fail(ErrorCode::unavailable, dir->path(), branch.words);
   give_up(branch, Found::given, "as given");
   return branch;
 }

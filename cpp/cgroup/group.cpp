@@ -30,9 +30,8 @@ void put_main_first(std::vector<Branch>& branches) {
 const char* version_of(const std::vector<Branch>& branches, const Mounts& mounts) {
   const auto is_v1 = [](const Mount& mount) { return !mount.is_v2(); };
   const bool v1 = std::any_of(mounts.all.begin(), mounts.all.end(), is_v1);
-  const bool v2 = std::any_of(branches.begin(), branches.end(), [](const Branch& each) {
-    return each.is_v2();
-  });
+  const bool v2 = std::any_of(branches.begin(), branches.end(),
+                              [](const Branch& each) { return each.is_v2(); });
   if (!v1) return "v2";
   return v2 ? "hybrid" : "v1";
 }

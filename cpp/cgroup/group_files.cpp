@@ -66,8 +66,7 @@ Result<std::string> read_key(int dir_fd, const char* name, const std::string& ke
 std::vector<pid_t> read_pids(int dir_fd) {
   Result<std::string> text = read_file(dir_fd, "cgroup.procs");
   // The group is threaded: whole processes are listed at the root of its threaded subtree only.
-  if (!text && text.error().errno_value == EOPNOTSUPP)
-    text = read_file(dir_fd, "cgroup.threads");
+  if (!text && text.error().errno_value == EOPNOTSUPP) text = read_file(dir_fd, "cgroup.threads");
   std::vector<pid_t> pids;
   if (!text) return pids;
   for (const std::string_view line : split(*text, '\n')) {

@@ -21,7 +21,8 @@ constexpr unsigned kEnableTries = 5;
 constexpr std::uint64_t kCpuPeriodUsec = 100'000;
 constexpr const char* kWantedControllers[] = {"cpu", "io", "memory", "pids"};
 constexpr unsigned kMostLevels = 64;
-constexpr Usec kRemovePatience = kUsecPerSec;  // the kernel lets go of a group a moment after its last process
+constexpr Usec kRemovePatience =
+    kUsecPerSec;  // the kernel lets go of a group a moment after its last process
 
 std::vector<std::string> words_of(const Result<std::string>& text) {
   std::vector<std::string> words;
@@ -82,7 +83,8 @@ Result<void> enable(const Place& place, const std::string& controller) {
 }
 
 void enable_controllers(const Place& place, std::vector<std::string>& notes) {
-  const std::vector<std::string> offered = words_of(read_file(place.dir.get(), "cgroup.controllers"));
+  const std::vector<std::string> offered =
+      words_of(read_file(place.dir.get(), "cgroup.controllers"));
   const std::vector<std::string> given =
       words_of(read_file(place.dir.get(), "cgroup.subtree_control"));
   bool is_empty = false;
@@ -95,7 +97,8 @@ void enable_controllers(const Place& place, std::vector<std::string>& notes) {
     Result<void> done = is_empty ? Result<void>() : evacuate(place);
     is_empty = done.has_value();
     if (done) done = enable(place, wanted);
-    if (!done) notes.push_back(std::string("no ") + wanted + " controller: " + done.error().message());
+    if (!done)
+      notes.push_back(std::string("no ") + wanted + " controller: " + done.error().message());
     if (!is_empty) return;
   }
 }
@@ -193,7 +196,8 @@ void remove_groups_below(int dir_fd, unsigned levels) {
 
 }  // namespace
 
-Result<JobGroup> make_group(const Place& place, const std::string& name, const GroupLimits& limits) {
+Result<JobGroup> make_group(const Place& place, const std::string& name,
+                            const GroupLimits& limits) {
   JobGroup group;
   enable_controllers(place, group.notes);
   if (::mkdirat(place.dir.get(), name.c_str(), 0755) != 0)

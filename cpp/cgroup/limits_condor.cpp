@@ -63,8 +63,7 @@ void add_policy(const ClassAd& ad, const char* policy, const AdRow& row, Limits&
 }
 
 template <std::size_t N>
-void add_attributes(const ClassAd& ad, const AdRow (&rows)[N], LimitSource source,
-                    Limits& limits) {
+void add_attributes(const ClassAd& ad, const AdRow (&rows)[N], LimitSource source, Limits& limits) {
   for (const AdRow& row : rows) {
     const std::optional<std::uint64_t> value = scaled(ad.number(row.attribute), row.unit);
     if (value) limits.all.push_back({row.resource, *value, source, row.attribute, false});

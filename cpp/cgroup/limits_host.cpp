@@ -46,8 +46,8 @@ std::optional<std::uint64_t> meminfo_bytes(std::string_view text, std::string_vi
   for (const std::string_view line : split(text, '\n')) {
     if (line.substr(0, key.size()) != key) continue;
     const std::string_view rest = trim(line.substr(key.size()));
-    const Result<std::uint64_t> kib = parse_unsigned(rest.substr(0, rest.find(' ')), "kB", 10,
-                                                     std::uint64_t{1} << 50);
+    const Result<std::uint64_t> kib =
+        parse_unsigned(rest.substr(0, rest.find(' ')), "kB", 10, std::uint64_t{1} << 50);
     if (kib) return *kib * 1024;
   }
   return std::nullopt;
@@ -107,8 +107,7 @@ void add_machine_limits(const HostFs& fs, Limits& limits) {
   const std::optional<std::size_t> cpus = online ? count_cpus(*online) : std::nullopt;
   if (cpus) add(limits, Resource::cpus, *cpus * kMicroCpus, LimitSource::machine, "online CPUs");
   const Result<std::string> most = fs.read_file(host_paths::kPidMax);
-  const Result<std::uint64_t> pids =
-      most ? parse_unsigned(*most, "pid_max") : fail(most.error());
+  const Result<std::uint64_t> pids = most ? parse_unsigned(*most, "pid_max") : fail(most.error());
   if (pids) add(limits, Resource::pids, *pids, LimitSource::machine, "pid_max");
 }
 

@@ -41,8 +41,8 @@ void add_memory(Levels& levels, const char* file, const char* in_stat, Resource 
   }
   if (found || !in_force) return;
   limits.ancestors_hidden = true;
-  limits.all.push_back({resource, *in_force, LimitSource::cgroup,
-                        "above " + levels.all().back().path, true});
+  limits.all.push_back(
+      {resource, *in_force, LimitSource::cgroup, "above " + levels.all().back().path, true});
 }
 
 void add_memory_limits(const HostFs& fs, const Group& group, Limits& limits) {

@@ -10,9 +10,9 @@ namespace gpuctl::cgroup::internal {
 namespace {
 
 // Those of v1: a mount's options name them among others (rw, xattr, name=systemd).
-constexpr std::array kControllers = {"blkio",    "cpu",     "cpuacct",  "cpuset",     "devices",
-                                     "freezer",  "hugetlb", "memory",   "misc",       "net_cls",
-                                     "net_prio", "pids",    "rdma",     "perf_event", "debug"};
+constexpr std::array kControllers = {"blkio",    "cpu",     "cpuacct", "cpuset",     "devices",
+                                     "freezer",  "hugetlb", "memory",  "misc",       "net_cls",
+                                     "net_prio", "pids",    "rdma",    "perf_event", "debug"};
 
 std::vector<std::string> controllers_in(std::string_view list) {
   std::vector<std::string> found;

@@ -73,11 +73,11 @@ std::optional<OomVictim> parse_oom_line(const std::string& line) {
     return std::nullopt;
   const std::size_t number_at = pid_at + 5;
   const Result<std::uint64_t> pid = parse_unsigned(
-      line.substr(number_at, line.find_first_not_of("0123456789", number_at) - number_at), "pid", 10,
-      0x7fffffff);
+      line.substr(number_at, line.find_first_not_of("0123456789", number_at) - number_at), "pid",
+      10, 0x7fffffff);
   if (!pid) return std::nullopt;
-  return OomVictim{static_cast<std::int64_t>(*pid),
-                   line.substr(name_at + 6, pid_at - name_at - 6), *group};
+  return OomVictim{static_cast<std::int64_t>(*pid), line.substr(name_at + 6, pid_at - name_at - 6),
+                   *group};
 }
 
 OomWatch OomWatch::begin(const HostFs& fs, const Scope& scope) {

@@ -125,11 +125,12 @@ OneSample sample_processes(const HostFs& fs, pid_t root) {
   bool complete = true;
   Sums sums;
   add_process(fs, *stat, sums);
-  for (const proc::Stat& each : proc::descendants(fs, root, &complete))
-    add_process(fs, each, sums);
+  for (const proc::Stat& each : proc::descendants(fs, root, &complete)) add_process(fs, each, sums);
   if (!complete) {
-    sample.error = fail(ErrorCode::unavailable, "", "descriptors or memory ran out: processes of pid " +
-                        std::to_string(root) + " may be missing").error;
+    sample.error = fail(ErrorCode::unavailable, "",
+                        "descriptors or memory ran out: processes of pid " + std::to_string(root) +
+                            " may be missing")
+                       .error;
     return sample;
   }
   sample.usage.identity = static_cast<std::uint64_t>(root);

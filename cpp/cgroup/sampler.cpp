@@ -6,8 +6,8 @@
 
 #include <array>
 #include <cerrno>
-#include <utility>
 #include <string>
+#include <utility>
 
 #include "files.hpp"
 
@@ -149,8 +149,8 @@ class Source {
 
   // ENODEV: the cgroup was removed, or its controller was taken away.
   static Read read_file(OpenFile& file, std::vector<char>& buffer) {
-    const ssize_t size = retry_on_interrupt(
-        [&] { return ::pread(file.fd.get(), buffer.data(), buffer.size(), 0); });
+    const ssize_t size =
+        retry_on_interrupt([&] { return ::pread(file.fd.get(), buffer.data(), buffer.size(), 0); });
     if (size >= 0) return {Got::text, {buffer.data(), static_cast<std::size_t>(size)}};
     if (errno != ENODEV) return {};
     file.fd.reset();

@@ -28,7 +28,8 @@ bool is_behind(std::string_view line, std::string_view name) {
 
 // Lines "NAME VALUE" in any order; done when each key was met once.
 template <std::size_t N>
-void scan_keys(std::string_view text, const Key (&keys)[N], Usage& usage, std::uint64_t divisor = 1) {
+void scan_keys(std::string_view text, const Key (&keys)[N], Usage& usage,
+               std::uint64_t divisor = 1) {
   std::size_t left = N;
   while (!text.empty() && left > 0) {
     const std::string_view line = take_line(text);
@@ -108,7 +109,7 @@ bool scan_device(std::string_view line, IoDevice& device) {
   return true;
 }
 
-void set_sum(Into into, Field field, std::uint64_t IoDevice::*member) {
+void set_sum(Into into, Field field, std::uint64_t IoDevice::* member) {
   std::uint64_t sum = 0;
   for (const IoDevice& each : into.devices) {
     if (__builtin_add_overflow(sum, each.*member, &sum)) return;
@@ -125,8 +126,8 @@ IoDevice& device_in(std::vector<IoDevice>& devices, const IoDevice& wanted) {
 }
 
 // "8:0 Read 4096" for each device and kind, and "Total N" at the end. False where the file is something else.
-bool scan_v1_io(std::string_view text, Into into, std::uint64_t IoDevice::*read,
-                std::uint64_t IoDevice::*write) {
+bool scan_v1_io(std::string_view text, Into into, std::uint64_t IoDevice::* read,
+                std::uint64_t IoDevice::* write) {
   while (!text.empty()) {
     std::string_view line = take_line(text);
     if (is_behind(line, "Total")) continue;
@@ -154,10 +155,12 @@ std::optional<std::uint64_t> whole_number(std::string_view text) {
 }
 
 void scan_cpu_stat(std::string_view text, Into into) {
-  static constexpr Key kKeys[] = {
-      {"usage_usec", Field::cpu_usage},   {"user_usec", Field::cpu_user},
-      {"system_usec", Field::cpu_system}, {"nr_periods", Field::cpu_periods},
-      {"nr_throttled", Field::cpu_throttled_periods}, {"throttled_usec", Field::cpu_throttled}};
+  static constexpr Key kKeys[] = {{"usage_usec", Field::cpu_usage},
+                                  {"user_usec", Field::cpu_user},
+                                  {"system_usec", Field::cpu_system},
+                                  {"nr_periods", Field::cpu_periods},
+                                  {"nr_throttled", Field::cpu_throttled_periods},
+                                  {"throttled_usec", Field::cpu_throttled}};
   scan_keys(text, kKeys, into.usage);
 }
 

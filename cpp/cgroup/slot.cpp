@@ -132,7 +132,8 @@ Slot slot_of(std::string_view path) {
   if (const Index slot = condor_slot(parts)) return slot_at(parts, *slot, SlotKind::htcondor);
   if (const Index found = container(parts)) return slot_at(parts, *found, SlotKind::container);
   for (std::size_t i = parts.size(); i-- > 0;) {
-    if (const std::optional<SlotKind> kind = kind_of_unit(parts[i])) return slot_at(parts, i, *kind);
+    if (const std::optional<SlotKind> kind = kind_of_unit(parts[i]))
+      return slot_at(parts, i, *kind);
   }
   if (const Index slice = unit(parts, ".slice")) return slot_at(parts, *slice, SlotKind::slice);
   return slot_at(parts, parts.size() - 1, SlotKind::other);

@@ -116,8 +116,8 @@ pid_t clone_process(std::uint64_t flags, int cgroup_fd, bool* entered) {
     arguments.cgroup = static_cast<std::uint64_t>(cgroup_fd);
   }
   if (entered != nullptr) *entered = enters;
-  const auto pid = static_cast<pid_t>(::syscall(syscall_numbers::kClone3, &arguments,
-                                                enters ? sizeof arguments : kFirstSize));
+  const auto pid = static_cast<pid_t>(
+      ::syscall(syscall_numbers::kClone3, &arguments, enters ? sizeof arguments : kFirstSize));
   if (pid >= 0) return pid;
   const bool too_old = enters && (errno == E2BIG || errno == EINVAL);  // 5.3 to 5.6
   if (errno != ENOSYS && errno != EPERM && !too_old) return pid;
@@ -132,7 +132,9 @@ void enter_cgroup(int procs_fd, int channel) {
 
 void become_payload(const SpawnRequest& request, const ExecPlan& plan, const ChildEnds& ends) {
   ::setsid();
-  if (!send_word(ends.channel, Word::ready, ends.cgroups_are_read_only ? 1 : 0) || !wait_for_go(ends.channel)) ::_exit(125);
+  if (!send_word(ends.channel, Word::ready, ends.cgroups_are_read_only ? 1 : 0) ||
+      !wait_for_go(ends.channel))
+    ::_exit(125);
   const bool prepared = redirect(request.stdout_fd, STDOUT_FILENO) &&
                         redirect(request.stderr_fd, STDERR_FILENO) &&
                         (request.directory_fd < 0 || ::fchdir(request.directory_fd) == 0);

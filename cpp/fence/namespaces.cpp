@@ -36,7 +36,7 @@ struct MountAttr {
   std::uint64_t userns_fd;
 };
 constexpr std::uint64_t kMountAttrReadOnly = 1;  // MOUNT_ATTR_RDONLY
-constexpr unsigned kAtRecursive = 0x8000;         // AT_RECURSIVE
+constexpr unsigned kAtRecursive = 0x8000;        // AT_RECURSIVE
 
 // In a user namespace the flags that a mount has must stay.
 bool remount_read_only(const char* path) {

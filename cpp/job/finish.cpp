@@ -90,8 +90,8 @@ void clean_group(const HostFs& fs, const JobRecord& job, const JobDir& directory
   const std::optional<PayloadRecord> payload = find_payload_record(directory.dir.get());
   const Result<cgroup::Place> place = cgroup::open_place(fs, *job.cgroup_place);
   if (!place) return;  // gone with its slot
-  const Result<void> removed = cgroup::remove_group(*place, job.cgroup_name,
-                                                    payload ? payload->cgroup_inode : 0);
+  const Result<void> removed =
+      cgroup::remove_group(*place, job.cgroup_name, payload ? payload->cgroup_inode : 0);
   if (!removed) report.left.push_back(job.cgroup_name + ": " + removed.error().message());
 }
 

@@ -39,8 +39,7 @@ void begin_oom_watch(Run& run) {
     run.oom.emplace(cgroup::OomWatch::begin(
         run.fs, {branch->mount_point, branch->directory, branch->path, false}));
   } else {
-    run.oom.emplace(
-        cgroup::OomWatch::begin_v1(run.fs, branch->directory.substr(1), branch->path));
+    run.oom.emplace(cgroup::OomWatch::begin_v1(run.fs, branch->directory.substr(1), branch->path));
   }
 }
 
@@ -65,13 +64,14 @@ std::string limit_in_words(const Run& run, const cgroup::OomVerdict& verdict) {
 
 std::string in_words(const Run& run, const cgroup::OomVerdict& verdict) {
   std::string words = "the kernel's memory killer ended ";
-  words += verdict.victim ? "`" + printable(verdict.victim->name) + "` (pid " +
-                                std::to_string(verdict.victim->pid) + ")"
+  words += verdict.victim  ? "`" + printable(verdict.victim->name) + "` (pid " +
+                                 std::to_string(verdict.victim->pid) + ")"
            : verdict.kills ? std::to_string(*verdict.kills) + " of its processes"
                            : "it";
   if (verdict.whole_group) words += ", and the job with it";
   words += ": " + limit_in_words(run, verdict);
-  if (!verdict.certain) words += "; the counter is shared with others, so this is the likely reason";
+  if (!verdict.certain)
+    words += "; the counter is shared with others, so this is the likely reason";
   return words;
 }
 

@@ -28,8 +28,8 @@ std::optional<std::uint64_t> field_bytes(std::string_view text, std::string_view
 }
 
 std::uint64_t proportional_bytes_of(const HostFs& fs, const proc::Stat& member) {
-  const Result<std::string> text = fs.read_file(
-      std::string(host_paths::kProc) + "/" + std::to_string(member.pid) + "/smaps_rollup");
+  const Result<std::string> text = fs.read_file(std::string(host_paths::kProc) + "/" +
+                                                std::to_string(member.pid) + "/smaps_rollup");
   const std::optional<std::uint64_t> pss = text ? field_bytes(*text, "Pss:") : std::nullopt;
   if (!pss) return resident_bytes_of(member);
   return *pss + field_bytes(*text, "SwapPss:").value_or(0);

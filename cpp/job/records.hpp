@@ -32,7 +32,7 @@ struct JobRecord {
   std::string workdir_made_as;
   FileId workdir_id;
   std::optional<std::string> cgroup_place;  // where the job's own is made, before it is made
-  std::string cgroup_name;                   // bears the nonce
+  std::string cgroup_name;                  // bears the nonce
 };
 
 // Written while the payload waits for its exec.
@@ -43,7 +43,7 @@ struct PayloadRecord {
   std::optional<std::uint64_t> pid_namespace;
   std::optional<std::string> cgroup_path;  // the job's own, else the supervisor's
   std::uint64_t cgroup_inode = 0;          // of the job's own; 0: it has none
-  std::optional<Usec> ttl_deadline;  // monotonic
+  std::optional<Usec> ttl_deadline;        // monotonic
 };
 
 // Written when a kill is accepted, and at each of its stages.

@@ -237,7 +237,8 @@ bool launch(Run& run) {
   ::prctl(PR_SET_DUMPABLE, 0);
   run.child = std::move(*child);
   const bool has_init = run.child->fence == fence::ProcessFence::pid_namespace;
-  run.target = std::make_unique<kill::Below>(run.fs, has_init ? run.child->pid : 0, group_target(run));
+  run.target =
+      std::make_unique<kill::Below>(run.fs, has_init ? run.child->pid : 0, group_target(run));
   run.engine = std::make_unique<kill::Engine>(run.fs, *run.signaller, *run.target);
   run.report.fence.process = name_of(run.child->fence);
   run.report.fence.notes = run.child->notes;

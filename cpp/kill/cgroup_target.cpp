@@ -69,8 +69,7 @@ Result<CgroupTarget> CgroupTarget::open(const HostFs& fs, const std::string& pat
 }
 
 Result<bool> CgroupTarget::populated() const {
-  const Result<std::string> value =
-      cgroup::read_key(dir_.get(), "cgroup.events", "populated");
+  const Result<std::string> value = cgroup::read_key(dir_.get(), "cgroup.events", "populated");
   if (value) return *value != "0";
   const ErrorCode code = value.error().code;
   if (code == ErrorCode::not_found || code == ErrorCode::vanished) return false;  // removed
@@ -146,8 +145,7 @@ bool CgroupTarget::freeze() {
   if (!cgroup::write_file(dir_.get(), "cgroup.freeze", "1")) return false;
   frozen_ = true;
   for (const Usec end = monotonic_usec() + kFreezeLimit; monotonic_usec() < end;) {
-    const Result<std::string> state =
-        cgroup::read_key(dir_.get(), "cgroup.events", "frozen");
+    const Result<std::string> state = cgroup::read_key(dir_.get(), "cgroup.events", "frozen");
     if (!state || *state == "1") return true;
     ::poll(nullptr, 0, 1);
   }

@@ -89,7 +89,11 @@ def run(
         "root": _path(root),
     }
     Settings.load(flags)  # the same checks as the command's, raised here as what they are
-    switches = {"capture-output": capture_output, "die-with-parent": die_with_parent, "no-cgroups": not cgroups}
+    switches = {
+        "capture-output": capture_output,
+        "die-with-parent": die_with_parent,
+        "no-cgroups": not cgroups,
+    }
     lists = {
         "gpu": [gpu.id if isinstance(gpu, Gpu) else gpu for gpu in gpus],
         "keep": keep,

@@ -13,7 +13,6 @@ import pytest
 
 from adversarial.arena import Arena, Job, v2_mount
 
-
 JOB = f"own{os.getpid()}"  # others may run jobs of theirs in the same place
 
 
@@ -91,9 +90,7 @@ def test_its_files_are_read_only_in_a_namespace(root_arena: Arena, groups: Path)
 
 @pytest.mark.parametrize("payload", ["ignore-term", "comet", "bomb", "phoenix", "leader-exits"])
 @pytest.mark.parametrize("fence", ["pid_namespace", "session"])
-def test_it_is_ended_at_once(
-    root_arena: Arena, groups: Path, payload: str, fence: str
-) -> None:
+def test_it_is_ended_at_once(root_arena: Arena, groups: Path, payload: str, fence: str) -> None:
     job = start(root_arena, payload, "--process-fence", fence, "--job", JOB)
     kill = finish(root_arena)
     assert job.wait() == 137

@@ -136,8 +136,8 @@ TEST_CASE("a group that is gone, or garbage in its files, is no verdict") {
   Node node;
   const HostFs fs = node.fs();
   const OomWatch watch = OomWatch::begin(fs, in(kJob, true));
-  for (const char* garbage : {"", "oom_kill\n", "oom_kill -1\n", "oom_kill 99999999999999999999999\n",
-                              "oom_kill 0x10\noom x\n"}) {
+  for (const char* garbage : {"", "oom_kill\n", "oom_kill -1\n",
+                              "oom_kill 99999999999999999999999\n", "oom_kill 0x10\noom x\n"}) {
     node.tree.write(kMount + kJob + "/memory.events", garbage);
     CHECK(watch.judge(kHit).level == OomLevel::none);
   }

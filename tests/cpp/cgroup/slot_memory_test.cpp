@@ -16,10 +16,9 @@ JobMemory job(const char* name, unsigned cores, std::uint64_t used, std::uint64_
   return {name, cores, used, before, requested};
 }
 
-const std::vector<JobMemory> kJobs = {job("1.0", 4, 12 * kGB, 12 * kGB, 16 * kGB),
-                                      job("2.0", 1, 6 * kGB, 5 * kGB, 4 * kGB),
-                                      job("3.0", 1, 5 * kGB, 1 * kGB, 8 * kGB),
-                                      job("4.0", 2, 3 * kGB, 0, 1 * kGB)};
+const std::vector<JobMemory> kJobs = {
+    job("1.0", 4, 12 * kGB, 12 * kGB, 16 * kGB), job("2.0", 1, 6 * kGB, 5 * kGB, 4 * kGB),
+    job("3.0", 1, 5 * kGB, 1 * kGB, 8 * kGB), job("4.0", 2, 3 * kGB, 0, 1 * kGB)};
 
 }  // namespace
 
@@ -56,7 +55,8 @@ TEST_CASE("swap and the machine have margins too") {
   CHECK(broken_margin(state, Margins()).empty());
   state.swap_total_bytes = 8 * kGB;
   state.swap_free_bytes = kGB / 2;
-  CHECK(broken_margin(state, Margins()) == "the machine's swap has 500 MB left, 1000 MB are kept free");
+  CHECK(broken_margin(state, Margins()) ==
+        "the machine's swap has 500 MB left, 1000 MB are kept free");
   state.swap_total_bytes = 0;  // a machine without swap keeps none free
   CHECK(broken_margin(state, Margins()).empty());
   state.machine_available_bytes = kGB / 4;
@@ -67,8 +67,8 @@ TEST_CASE("everybody who asks with the same numbers gets the same answer") {
   const std::vector<JobMemory> equal = {job("b.0", 1, 9 * kGB, kGB, 9 * kGB),
                                         job("a.0", 1, 9 * kGB, kGB, 9 * kGB)};
   const std::vector<JobMemory> turned = {equal[1], equal[0]};
-  for (const auto policy : {PreemptionPolicy::growth, PreemptionPolicy::relative_use,
-                            PreemptionPolicy::absolute_use}) {
+  for (const auto policy :
+       {PreemptionPolicy::growth, PreemptionPolicy::relative_use, PreemptionPolicy::absolute_use}) {
     CHECK(equal[choose_victim(slot(32 * kGB), equal, policy, Margins())->job].name == "a.0");
     CHECK(turned[choose_victim(slot(32 * kGB), turned, policy, Margins())->job].name == "a.0");
   }

@@ -50,11 +50,11 @@ check_clang_format() { cpp_files | xargs -0 clang-format --dry-run -Werror; }
 check_shellcheck() { shell_files | xargs -0 shellcheck --external-sources; }
 check_clang_tidy() { configure_tidy && "$python" tools/dev/tidy.py; }
 
-# One file of each language may name the kernel's places; everything else goes through HostFs.
+# One file of each language may name the kernel's places; everything else goes through HostFs. Comments may give examples.
 check_paths() {
     local found
     found=$(grep -rnE "[\"'](/sys|/proc|/dev)\b" cpp python --include='*.cpp' --include='*.hpp' --include='*.py' |
-        grep -vE '^[^:]*/host_paths\.(hpp|py):') || return 0
+        grep -vE '^[^:]*/host_paths\.(hpp|py):' | grep -vE "^[^\"']*//.*[\"'](/sys|/proc|/dev)") || return 0
     echo "kernel paths outside host_paths.hpp and host_paths.py:"
     echo "$found"
     return 1

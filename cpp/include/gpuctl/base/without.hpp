@@ -15,12 +15,12 @@
 namespace gpuctl {
 
 struct Without {
-  bool pidfd = false;          // pidfd_open(2): before 5.3, or refused by a container's filter
-  bool children = false;       // /proc/PID/task/TID/children: CONFIG_PROC_CHILDREN
-  bool cgroup_kill = false;    // cgroup.kill: before 5.14
-  bool cgroup_freeze = false;  // cgroup.freeze: before 5.2
+  bool pidfd = false;              // pidfd_open(2): before 5.3, or refused by a container's filter
+  bool children = false;           // /proc/PID/task/TID/children: CONFIG_PROC_CHILDREN
+  bool cgroup_kill = false;        // cgroup.kill: before 5.14
+  bool cgroup_freeze = false;      // cgroup.freeze: before 5.2
   bool clone_into_cgroup = false;  // CLONE_INTO_CGROUP: before 5.7
-  bool foreign_proc = false;   // /proc of other users: mounted with hidepid=2
+  bool foreign_proc = false;       // /proc of other users: mounted with hidepid=2
 };
 
 // What is in force now.

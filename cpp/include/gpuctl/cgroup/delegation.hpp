@@ -31,7 +31,7 @@ struct Place {
   std::string path;         // in the v2 hierarchy, as /proc/PID/cgroup has it
   std::string directory;    // of the same: "/sys/fs/cgroup/user.slice"
   std::string mount_point;  // where the hierarchy begins for us
-  bool is_top = false;  // the root of the hierarchy may hold processes beside its children
+  bool is_top = false;      // the root of the hierarchy may hold processes beside its children
 };
 
 // ErrorCode::unsupported without a v2 hierarchy, or where our place in it cannot be seen from here; permission when
@@ -56,9 +56,10 @@ struct JobGroup {
   std::string name;
   std::string path;
   std::uint64_t inode = 0;
-  std::vector<std::string> controllers;             // that it has, sorted
-  std::optional<std::uint64_t> memory_limit_bytes;  // in force on it: asked for, or what the slot leaves
-  std::vector<std::string> notes;                   // what could not be had, and why
+  std::vector<std::string> controllers;  // that it has, sorted
+  std::optional<std::uint64_t>
+      memory_limit_bytes;          // in force on it: asked for, or what the slot leaves
+  std::vector<std::string> notes;  // what could not be had, and why
 };
 
 // Empties `place` into its pilot group where controllers need that, enables them one by one, makes the group and sets

@@ -26,12 +26,12 @@ namespace gpuctl::cgroup {
 
 // How a directory was found, or why there is none.
 enum class Found {
-  mount,              // mount point and path
-  mount_root,         // mount point and what follows the mount's root in the path: a container's view
-  search,             // the mount begins above our cgroup namespace: found by the pid in cgroup.procs
-  default_mount,      // no mountinfo (a recording): where the kernel's hierarchies usually are
-  given,              // the caller gave the directory or the path
-  deleted,            // the cgroup was removed, the process (a zombie, or one on its way out) is left
+  mount,          // mount point and path
+  mount_root,     // mount point and what follows the mount's root in the path: a container's view
+  search,         // the mount begins above our cgroup namespace: found by the pid in cgroup.procs
+  default_mount,  // no mountinfo (a recording): where the kernel's hierarchies usually are
+  given,          // the caller gave the directory or the path
+  deleted,        // the cgroup was removed, the process (a zombie, or one on its way out) is left
   outside_namespace,  // `..` in the path: not below the root of our cgroup namespace
   outside_mount,      // not below what is mounted here
   not_mounted,        // the hierarchy is mounted nowhere that we see
@@ -50,8 +50,9 @@ struct Branch {
   std::string directory;                 // "/sys/fs/cgroup/user.slice"; empty: not found
   std::optional<Dir> dir;                // the same, opened (O_PATH)
   Found found = Found::not_mounted;
-  std::string words;              // the same for people
-  std::optional<bool> confirmed;  // is the pid in its cgroup.procs? nullopt: may not be read, or no pid
+  std::string words;  // the same for people
+  std::optional<bool>
+      confirmed;  // is the pid in its cgroup.procs? nullopt: may not be read, or no pid
 
   bool is_v2() const { return controllers.empty(); }
 };

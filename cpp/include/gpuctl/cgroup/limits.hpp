@@ -48,8 +48,9 @@ struct Limit {
   Resource resource = Resource::memory;
   std::uint64_t value = 0;
   LimitSource source = LimitSource::cgroup;
-  std::string by;         // path of the cgroup, name of the ulimit, attribute or variable
-  bool enforced = false;  // by the kernel; the others are promises that a batch system may end a job for
+  std::string by;  // path of the cgroup, name of the ulimit, attribute or variable
+  bool enforced =
+      false;  // by the kernel; the others are promises that a batch system may end a job for
 };
 
 struct Cpuset {
@@ -61,7 +62,8 @@ struct Cpuset {
 struct Limits {
   std::vector<Limit> all;  // nearest cgroup first, then the other sources
   std::optional<Cpuset> cpuset;
-  bool ancestors_hidden = false;  // a cgroup namespace or mount hides some: there may be lower limits
+  bool ancestors_hidden =
+      false;  // a cgroup namespace or mount hides some: there may be lower limits
   std::vector<Error> problems;
 
   // The least of those that the kernel enforces.

@@ -45,8 +45,8 @@ struct OomEvidence {
 struct OomVerdict {
   std::optional<std::uint64_t> kills;  // processes; nullopt: nobody counts them here
   OomLevel level = OomLevel::none;
-  std::string limit_path;  // of the group whose limit was met
-  bool certain = true;     // false: the counter is shared with others
+  std::string limit_path;    // of the group whose limit was met
+  bool certain = true;       // false: the counter is shared with others
   bool whole_group = false;  // the kernel ended all of it together (memory.oom.group)
   std::optional<OomVictim> victim;
 
@@ -75,7 +75,8 @@ class OomWatch {
   struct Counts {
     std::optional<std::uint64_t> kills;
     std::optional<std::uint64_t> group_kills;
-    std::optional<std::uint64_t> limit_met;  // its own; of the job's group, and before 5.2, also those below
+    std::optional<std::uint64_t>
+        limit_met;  // its own; of the job's group, and before 5.2, also those below
   };
   struct Level {
     Fd dir;

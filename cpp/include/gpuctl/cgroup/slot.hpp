@@ -26,7 +26,8 @@ const char* name_of(SlotKind kind);
 
 struct Slot {
   SlotKind kind = SlotKind::other;
-  std::string path;  // of the ancestor (or itself) that is the slot: a job's, a container's, a unit's
+  std::string
+      path;  // of the ancestor (or itself) that is the slot: a job's, a container's, a unit's
   std::string name;  // that cgroup's own name; empty at the root
 };
 

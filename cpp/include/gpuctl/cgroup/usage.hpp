@@ -72,18 +72,19 @@ static_assert(kFields <= 64, "Usage::known has a bit for each");
 enum class FieldKind { counter, gauge, percent };
 
 struct FieldInfo {
-  const char* group;  // "cpu", "memory", "io", "pids", "events", "events_local", "pressure"
-  const char* key;    // inside the group, with its unit: "usage_usec"
-  const char* column; // of the numpy array: "cpu_usage_usec"
+  const char* group;   // "cpu", "memory", "io", "pids", "events", "events_local", "pressure"
+  const char* key;     // inside the group, with its unit: "usage_usec"
+  const char* column;  // of the numpy array: "cpu_usage_usec"
   FieldKind kind;
 };
 const std::array<FieldInfo, kFields>& usage_fields();
 
 // The layout is what Python reads: change it together with the bindings.
 struct Usage {
-  Usec taken_at = 0;            // monotonic
-  std::uint64_t identity = 0;   // inode of the directory (a pid for a process tree): another one has other counters
-  std::uint64_t known = 0;      // bit by Field
+  Usec taken_at = 0;  // monotonic
+  std::uint64_t identity =
+      0;  // inode of the directory (a pid for a process tree): another one has other counters
+  std::uint64_t known = 0;                      // bit by Field
   std::array<std::uint64_t, kFields> values{};  // percentages as the bits of a double
 
   std::optional<std::uint64_t> get(Field field) const {

@@ -46,7 +46,7 @@ struct SpawnRequest {
   int directory_fd = -1;                 // the payload's working directory; -1: ours
   int stdout_fd = -1;                    // -1: ours, untouched
   int stderr_fd = -1;
-  int cgroup_fd = -1;  // directory of the cgroup (v2) that it is born in; -1: ours
+  int cgroup_fd = -1;      // directory of the cgroup (v2) that it is born in; -1: ours
   sigset_t signal_mask{};  // of the payload
   ProcessFence strongest = ProcessFence::pid_namespace;
 };

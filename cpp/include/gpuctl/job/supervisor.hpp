@@ -42,7 +42,7 @@ struct Spec {
   std::vector<std::string> keep;          // patterns of files that go to output_dir
   std::optional<std::string> output_dir;  // default ./gpuctl-ID, when there is something to keep
 
-  bool cgroups = true;          // a cgroup of the job's own, where the slot allows it
+  bool cgroups = true;         // a cgroup of the job's own, where the slot allows it
   cgroup::GroupLimits limits;  // of the job
   std::optional<Usec> ttl;
   Usec forced_kill_timeout = 60 * kUsecPerSec;
