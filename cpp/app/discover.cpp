@@ -7,6 +7,7 @@
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/gpu/inventory.hpp"
 #include "gpuctl/gpu/json.hpp"
+#include "inventory.hpp"
 #include "verbs.hpp"
 
 namespace gpuctl::app {
@@ -39,6 +40,22 @@ std::string model_text(const gpu::Gpu& gpu) {
   return text;
 }
 
+// "python3[4711] +2": who computes there, services left out.
+std::string holders_text(const gpu::Gpu& gpu) {
+  std::string text;
+  int more = 0;
+  for (const gpu::Holder& each : gpu.busy_by) {
+    if (each.service) continue;
+    if (text.empty()) {
+      text = printable(each.name) + "[" + std::to_string(each.pid) + "]";
+    } else {
+      ++more;
+    }
+  }
+  if (text.empty()) return "-";
+  return more == 0 ? text : text + " +" + std::to_string(more);
+}
+
 Row row_of(const gpu::Gpu& gpu) {
   return {gpu.id,
           gpu.vendor,
@@ -47,7 +64,9 @@ Row row_of(const gpu::Gpu& gpu) {
           gpu.driver ? printable(*gpu.driver) : "-",
           gpu.numa_node ? std::to_string(*gpu.numa_node) : "-",
           gpu::name_of(gpu.health.state),
-          gpu.usable ? "yes" : "no"};
+          gpu.usable ? "yes" : "no",
+          gpu.allotted ? "yes" : "no",
+          holders_text(gpu)};
 }
 
 // Columns as wide as their widest cell; no blanks at the end of a line.
@@ -68,8 +87,8 @@ std::string align(const std::vector<Row>& rows) {
 }
 
 std::string table_of(const std::vector<gpu::Gpu>& gpus) {
-  std::vector<Row> rows{
-      {"ADDRESS", "VENDOR", "MODEL", "MEMORY", "DRIVER", "NUMA", "HEALTH", "USABLE"}};
+  std::vector<Row> rows{{"ADDRESS", "VENDOR", "MODEL", "MEMORY", "DRIVER", "NUMA", "HEALTH",
+                         "USABLE", "ALLOTTED", "BUSY"}};
   for (const gpu::Gpu& each : gpus) rows.push_back(row_of(each));
   return align(rows);
 }
@@ -80,6 +99,8 @@ std::string reasons_of(const std::vector<gpu::Gpu>& gpus) {
     for (const gpu::HealthReason& reason : each.health.reasons) {
       text += each.id + ": " + printable(reason.detail) + "\n";
     }
+    for (const gpu::AllotmentReason& reason : each.allotment_reasons)
+      text += each.id + ": not allotted: " + printable(reason.detail) + "\n";
   }
   return text;
 }
@@ -125,7 +146,10 @@ std::string summary_of(const gpu::Inventory& inventory) {
   if (inventory.gpus.empty()) return "no GPU found (" + seen + ")\n";
   const std::size_t virtual_functions =
       count_if(inventory.gpus, [](const gpu::Gpu& each) { return each.kind == gpu::GpuKind::vf; });
-  std::string text = plural(inventory.gpus.size() - virtual_functions, "GPU");
+  const std::size_t partitions = count_if(
+      inventory.gpus, [](const gpu::Gpu& each) { return each.kind == gpu::GpuKind::partition; });
+  std::string text = plural(inventory.gpus.size() - virtual_functions - partitions, "GPU");
+  if (partitions > 0) text += " and " + plural(partitions, "partition");
   if (virtual_functions > 0) text += " and " + plural(virtual_functions, "virtual function");
   text += ", " + std::to_string(
                      count_if(inventory.gpus, [](const gpu::Gpu& each) { return each.usable; }));
@@ -155,11 +179,12 @@ int run_discover(const Context& context) {
   }
   const Result<HostFs> fs = context.open_root();
   if (!fs) return complain(fs.error(), kExitUsage);
-  const Result<gpu::DiscoverOptions> options =
-      gpu::make_discover_options(context.config.text("pci_ids"));
+  Result<gpu::DiscoverOptions> options = gpu::make_discover_options(context.config.text("pci_ids"));
   if (!options) return complain(options.error(), kExitUsage);
-  const Result<gpu::Inventory> inventory = gpu::discover(*fs, *options);
+  options->slot = slot_env(context.environment);
+  Result<gpu::Inventory> inventory = gpu::discover(*fs, *options);
   if (!inventory) return complain(inventory.error(), kExitUnknown);
+  look_for_holders(*fs, *inventory);
   const int code = exit_code_of(*inventory);
   if (context.json) return print(to_text(gpu::to_json(*inventory)), code);
   if (!context.quiet) {

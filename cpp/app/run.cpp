@@ -12,6 +12,7 @@
 #include "gpuctl/gpu/inventory.hpp"
 #include "gpuctl/gpu/json.hpp"
 #include "gpuctl/job/supervisor.hpp"
+#include "inventory.hpp"
 #include "verbs.hpp"
 
 namespace gpuctl::app {
@@ -60,9 +61,10 @@ Result<void> add_gpus(const Context& context, job::Spec& spec) {
   if (!ids.empty()) {
     const Result<HostFs> fs = context.open_root();
     if (!fs) return fail(fs.error());
-    const Result<gpu::DiscoverOptions> options =
+    Result<gpu::DiscoverOptions> options =
         gpu::make_discover_options(context.config.text("pci_ids"));
     if (!options) return fail(options.error());
+    options->slot = slot_env(context.environment);
     Result<gpu::Inventory> inventory = gpu::discover(*fs, *options);
     if (!inventory) return fail(inventory.error());
     node = std::move(inventory->gpus);

@@ -22,7 +22,12 @@ std::vector<const gpu::Gpu*> of_vendor(const std::vector<gpu::Gpu>& gpus,
   return found;
 }
 
+// As the runtime counts it; where that is not known, the place among the vendor's GPUs.
 std::string index_of(const gpu::Gpu& gpu, const std::vector<const gpu::Gpu*>& order) {
+  const std::optional<int> known = gpu.vendor == "nvidia" ? gpu.orders.cuda
+                                   : gpu.vendor == "amd"  ? gpu.orders.rocr
+                                                          : gpu.orders.level_zero;
+  if (known) return std::to_string(*known);
   const auto same = [&](const gpu::Gpu* each) { return each->id == gpu.id; };
   return std::to_string(std::find_if(order.begin(), order.end(), same) - order.begin());
 }
@@ -48,8 +53,13 @@ Mask mask_of(const std::vector<gpu::Gpu>& node, const std::vector<gpu::Gpu>& ass
   return mask;
 }
 
-std::optional<std::string> amd_name(const gpu::Gpu& gpu) {
+// The partitions of a card may all bear its unique id: then it names none of them.
+std::optional<std::string> amd_name(const gpu::Gpu& gpu, const std::vector<gpu::Gpu>& node) {
   if (!gpu.unique_id) return std::nullopt;
+  const auto namesake = [&](const gpu::Gpu& each) {
+    return each.id != gpu.id && each.unique_id == gpu.unique_id && each.orders.rocr;
+  };
+  if (std::any_of(node.begin(), node.end(), namesake)) return std::nullopt;
   return "GPU-" + *gpu.unique_id;
 }
 
@@ -58,7 +68,9 @@ std::optional<std::string> amd_name(const gpu::Gpu& gpu) {
 Variables mask_variables(const std::vector<gpu::Gpu>& node, const std::vector<gpu::Gpu>& assigned) {
   const Mask nvidia = mask_of(
       node, assigned, "nvidia", [](const gpu::Gpu& gpu) { return gpu.uuid; }, kNoCudaDevice);
-  const Mask amd = mask_of(node, assigned, "amd", amd_name, kNoCudaDevice);
+  const Mask amd = mask_of(
+      node, assigned, "amd", [&](const gpu::Gpu& gpu) { return amd_name(gpu, node); },
+      kNoCudaDevice);
   const Mask intel = mask_of(
       node, assigned, "intel", [](const gpu::Gpu&) { return std::nullopt; }, kNoLevelZeroDevice);
   return {{"CUDA_VISIBLE_DEVICES", nvidia.value},

@@ -11,6 +11,9 @@
 namespace gpuctl::gpu::internal {
 namespace {
 
+constexpr std::uint16_t kFirstPonteVecchio = 0x0bd0;
+constexpr std::uint16_t kLastPonteVecchio = 0x0be5;
+
 const char* vendor_name(std::uint16_t vendor) {
   switch (vendor) {
     case kVendorNvidia: return "nvidia";
@@ -56,6 +59,11 @@ void add_source(Gpu& gpu, const char* source) {
 void add_name(Gpu& gpu, const std::string& name) {
   if (std::find(gpu.names.begin(), gpu.names.end(), name) == gpu.names.end())
     gpu.names.push_back(name);
+}
+
+bool is_ponte_vecchio(const Candidate& candidate) {
+  return candidate.vendor == kVendorIntel && candidate.device &&
+         *candidate.device >= kFirstPonteVecchio && *candidate.device <= kLastPonteVecchio;
 }
 
 // A driver that is older than its card says this.
@@ -109,8 +117,8 @@ Candidate candidate_of_nvidia_proc(const NvidiaProcGpu& found) {
   return candidate;
 }
 
-Candidate candidate_of_kfd(const KfdNode& node) {
-  Candidate candidate = make_candidate(kVendorAmd, node.address, node.address.text(), "kfd");
+Candidate candidate_of_kfd(const KfdNode& node, const PciAddress& address) {
+  Candidate candidate = make_candidate(kVendorAmd, address, address.text(), "kfd");
   if (node.device != 0) set_device(candidate, node.device);
   candidate.gpu.driver = "amdgpu";  // KFD is a part of it
   return candidate;
@@ -128,7 +136,14 @@ void add_details(Candidate& candidate, const PciDetails& details) {
     gpu.parent_id = details.physical_function->text();
   }
   gpu.memory_total_bytes = details.vram_total_bytes;
+  if (gpu.memory_total_bytes) gpu.memory_source = "driver";
   gpu.unique_id = details.unique_id;
+  gpu.power_state = details.power_state;
+  gpu.compute_partition = details.compute_partition;
+  gpu.memory_partition = details.memory_partition;
+  gpu.virtual_functions = details.virtual_functions;
+  // Elsewhere the second GT that i915 shows is the media engine.
+  if (gpu.driver == "xe" || is_ponte_vecchio(candidate)) gpu.tiles = details.tiles;
   if (details.product_name) candidate.driver_names.push_back(*details.product_name);
   const DrmNodes nodes = drm_nodes(details.drm_names);
   gpu.card_nodes = nodes.cards;
@@ -136,6 +151,8 @@ void add_details(Candidate& candidate, const PciDetails& details) {
   if (!nodes.cards.empty() || !nodes.render.empty()) add_source(gpu, "drm");
   candidate.evidence.driver_known = details.driver_known || gpu.driver.has_value();
   candidate.evidence.config_all_ones = details.config_all_ones;
+  candidate.evidence.survivability = details.survivability;
+  candidate.evidence.errors = details.errors;
   candidate.evidence.has_drm_card = !nodes.cards.empty() || !nodes.render.empty();
 }
 
@@ -145,32 +162,35 @@ void add_nvidia_proc(Candidate& candidate, const NvidiaProcGpu& found) {
   add_source(gpu, "nvidia_proc");
   gpu.uuid = found.uuid;
   if (found.model && !is_generic(*found.model)) candidate.driver_names.push_back(*found.model);
+  candidate.nvidia_minor = found.minor;
   if (found.minor) gpu.device_nodes = {host_paths::kNvidiaNode + std::to_string(*found.minor)};
   gpu.shared_nodes = {host_paths::kNvidiaUvmNode, host_paths::kNvidiaControlNode};
   candidate.evidence.excluded_by_driver = found.excluded;
 }
 
-void add_kfd(Candidate& candidate, const KfdTopology& topology, bool is_live) {
+void add_kfd(Candidate& candidate, const KfdCard& card) {
   Gpu& gpu = candidate.gpu;
-  if (candidate.vendor != kVendorAmd || !gpu.pci_address) return;
-  // A live machine without KFD has none; a recording may just not have it.
-  candidate.evidence.kfd_known = topology.present || is_live;
-  const std::vector<const KfdNode*> nodes = topology.nodes_of(*gpu.pci_address);
-  if (nodes.empty()) return;
+  const KfdNode& first = card.first();
   candidate.evidence.in_kfd = true;
   add_source(gpu, "kfd");
   gpu.shared_nodes = {host_paths::kKfdNode};
-  const KfdNode& first = *nodes.front();
   gpu.isa = first.isa;
   if (!gpu.unique_id) gpu.unique_id = first.unique_id;
-  // Partitions share the card's memory in ways that the mode decides: their sum may count it twice.
-  const bool partitioned = std::any_of(nodes.begin(), nodes.end(), [&](const KfdNode* each) {
-    return each->address != first.address;
-  });
-  if (!gpu.memory_total_bytes && !partitioned) gpu.memory_total_bytes = first.memory_bytes;
-  if (gpu.device_nodes.empty() && first.render_minor) {
+  if (first.has_cpu_cores) candidate.integrated_by_place = true;
+  if (card.nodes.size() == 1) add_kfd_node(candidate, first);
+}
+
+void add_kfd_node(Candidate& candidate, const KfdNode& node) {
+  Gpu& gpu = candidate.gpu;
+  candidate.kfd_number = node.number;
+  gpu.compute_units = node.compute_units;
+  if (!gpu.memory_total_bytes && node.memory_bytes) {
+    gpu.memory_total_bytes = node.memory_bytes;
+    gpu.memory_source = "kfd";
+  }
+  if (gpu.device_nodes.empty() && node.render_minor) {
     gpu.device_nodes = {std::string(host_paths::kDriNodes) + "renderD" +
-                        std::to_string(*first.render_minor)};
+                        std::to_string(*node.render_minor)};
   }
 }
 

@@ -35,16 +35,6 @@ namespace {
 constexpr std::array<const char*, 5> kPassThroughDrivers{"vfio-pci", "pci-stub", "gim",
                                                          "nvidia_vgpu_vfio", "xen-pciback"};
 
-bool can_compute(const Candidate& candidate) {
-  const std::optional<std::string>& driver = candidate.gpu.driver;
-  switch (candidate.vendor) {
-    case kVendorNvidia: return driver == "nvidia";
-    case kVendorAmd: return driver == "amdgpu";
-    case kVendorIntel: return driver == "i915" || driver == "xe";
-    default: return false;
-  }
-}
-
 const char* compute_driver_of(const Candidate& candidate) {
   switch (candidate.vendor) {
     case kVendorNvidia: return "nvidia";
@@ -71,6 +61,8 @@ class Judge {
     judge_driver();
     judge_kfd();
     judge_nodes();
+    judge_errors();
+    judge_division();
   }
 
  private:
@@ -87,6 +79,14 @@ class Judge {
   }
 
   void judge_bus() {
+    if (evidence_.off_the_bus) {
+      note(HealthState::lost, "off_the_bus",
+           "its driver lists it, and the PCI bus does not: it fell off; reset it or reboot", false);
+    }
+    if (evidence_.address_shared) {
+      note(HealthState::unknown, "address_shared",
+           "KFD lists another card at its address, so that neither can be told for certain", false);
+    }
     if (!evidence_.config_all_ones) return;
     note(HealthState::lost, "config_all_ones",
          "the configuration space reads all ones: powered off or fallen off the bus; reset it or "
@@ -95,7 +95,12 @@ class Judge {
   }
 
   void judge_driver() {
-    if (can_compute(candidate_)) {
+    if (evidence_.survivability) {
+      note(HealthState::lost, "survivability",
+           "`xe` runs it in survivability mode: its firmware must be repaired (fwupd, igsc)",
+           false);
+    }
+    if (driver_computes(candidate_)) {
       if (evidence_.excluded_by_driver) {
         note(HealthState::no_driver, "excluded",
              "the driver was told to leave it out (NVreg_ExcludedGpus)", false);
@@ -124,14 +129,14 @@ class Judge {
   }
 
   void judge_kfd() {
-    if (candidate_.vendor != kVendorAmd || !can_compute(candidate_)) return;
+    if (candidate_.vendor != kVendorAmd || !driver_computes(candidate_)) return;
     if (!evidence_.kfd_known || evidence_.in_kfd || evidence_.config_all_ones) return;
     note(HealthState::degraded, "no_kfd", "KFD does not list it: no ROCm program can use it here",
          false);
   }
 
   void judge_nodes() {
-    if (!can_compute(candidate_)) return;
+    if (!driver_computes(candidate_)) return;
     if (!evidence_.missing_nodes.empty()) {
       note(HealthState::degraded, "node_missing",
            joined(evidence_.missing_nodes) + " missing in `/dev`", false);
@@ -150,12 +155,45 @@ class Judge {
     }
   }
 
+  // Counted since boot, and not forgotten after a repair: a sign for people, no reason to refuse work.
+  void judge_errors() {
+    for (const ErrorCount& error : evidence_.errors)
+      note(HealthState::degraded, error.code.c_str(), error.detail, true);
+  }
+
+  // Healthy, and not to be had as a whole.
+  void judge_division() {
+    if (evidence_.partitions > 0) {
+      note(HealthState::ok, "partitioned",
+           "it is divided into " + std::to_string(evidence_.partitions) +
+               (evidence_.partitions == 1 ? " partition" : " partitions") +
+               ", which are used instead",
+           false);
+    }
+    if (gpu_.virtual_functions && gpu_.kind == GpuKind::gpu) {
+      note(HealthState::ok, "virtual_functions",
+           "it is shared out to " + std::to_string(*gpu_.virtual_functions) +
+               (*gpu_.virtual_functions == 1 ? " virtual function" : " virtual functions"),
+           false);
+    }
+  }
+
   Gpu& gpu_;
   const Candidate& candidate_;
   const Evidence& evidence_;
 };
 
 }  // namespace
+
+bool driver_computes(const Candidate& candidate) {
+  const std::optional<std::string>& driver = candidate.gpu.driver;
+  switch (candidate.vendor) {
+    case kVendorNvidia: return driver == "nvidia";
+    case kVendorAmd: return driver == "amdgpu";
+    case kVendorIntel: return driver == "i915" || driver == "xe";
+    default: return false;
+  }
+}
 
 void judge(Candidate& candidate) { Judge(candidate).run(); }
 

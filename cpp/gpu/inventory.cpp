@@ -5,9 +5,11 @@
 
 #include <algorithm>
 
+#include "allotment.hpp"
 #include "candidate.hpp"
 #include "gpuctl/base/fd.hpp"
 #include "gpuctl/base/host_paths.hpp"
+#include "orders.hpp"
 
 namespace gpuctl::gpu {
 namespace {
@@ -52,7 +54,8 @@ class Join {
     take_pci(*scan);
     take_broken_gpus(*scan);
     take_drm(*scan);
-    take_nvidia_proc();
+    take_nvidia_proc(*scan);
+    take_mig();
     take_kfd();
     take_broken(*scan);
     finish();
@@ -120,34 +123,94 @@ class Join {
     return found == candidates_.end() ? nullptr : &*found;
   }
 
-  void take_nvidia_proc() {
+  // The driver keeps listing a GPU that fell off so badly that the bus lost it.
+  bool is_off_the_bus(const PciScan& scan, const PciAddress& address) const {
+    const auto is_it = [&](const auto& each) { return each.address == address; };
+    return !scan.functions.empty() &&
+           std::none_of(scan.functions.begin(), scan.functions.end(), is_it) &&
+           std::none_of(scan.broken.begin(), scan.broken.end(), is_it);
+  }
+
+  void take_nvidia_proc(const PciScan& scan) {
     ProblemSink problems(inventory_.problems);
     for (const NvidiaProcGpu& found : read_nvidia_proc(fs_, problems)) {
       Candidate* candidate = find(found.address);
       if (candidate == nullptr) {
         candidates_.push_back(internal::candidate_of_nvidia_proc(found));
         candidate = &candidates_.back();
+        candidate->evidence.off_the_bus = is_off_the_bus(scan, found.address);
         add_details_at(*candidate, found.address);
       }
       internal::add_nvidia_proc(*candidate, found);
     }
   }
 
-  bool has_card_in_slot(const PciAddress& address) const {
-    return std::any_of(candidates_.begin(), candidates_.end(), [&](const Candidate& each) {
-      return each.gpu.pci_address && each.gpu.pci_address->same_slot(address);
+  // KFD's card is the one with its unique id, else the one at its address that is not known to be another.
+  Candidate* card_of(const KfdCard& card) {
+    const std::optional<std::string>& id = card.first().unique_id;
+    const auto is_card = [](const Candidate& each) {
+      return each.vendor == kVendorAmd && each.gpu.kind != GpuKind::partition &&
+             !each.evidence.in_kfd;
+    };
+    const auto by_id = std::find_if(candidates_.begin(), candidates_.end(), [&](Candidate& each) {
+      return is_card(each) && id && each.gpu.unique_id == id;
     });
+    if (by_id != candidates_.end()) return &*by_id;
+    const auto at_address =
+        std::find_if(candidates_.begin(), candidates_.end(), [&](Candidate& each) {
+          return is_card(each) && each.gpu.pci_address == card.first().address &&
+                 (!id || !each.gpu.unique_id || card.nodes.size() > 1);
+        });
+    return at_address == candidates_.end() ? nullptr : &*at_address;
+  }
+
+  // A card that PCI does not show. Where KFD names two at one address, one of the addresses is wrong: nothing that is
+  // reserved by address may rest on it.
+  Candidate& add_kfd_card(const KfdCard& card) {
+    const PciAddress address = card.first().address;
+    const bool taken = find(address) != nullptr;
+    candidates_.push_back(internal::candidate_of_kfd(card.first(), address));
+    Candidate& added = candidates_.back();
+    if (taken) {
+      added.gpu.id = "kfd:" + std::to_string(card.first().number);
+      added.evidence.address_shared = true;
+    } else {
+      add_details_at(added, address);
+    }
+    return added;
   }
 
   void take_kfd() {
     ProblemSink problems(inventory_.problems);
     const KfdTopology topology = read_kfd(fs_, problems);
-    for (const KfdNode& node : topology.nodes) {
-      if (has_card_in_slot(node.address)) continue;
-      candidates_.push_back(internal::candidate_of_kfd(node));
-      add_details_at(candidates_.back(), node.address);
+    std::vector<Candidate> parts;
+    std::vector<PciAddress> functions;
+    for (const Candidate& each : candidates_) {
+      if (each.vendor == kVendorAmd && each.gpu.pci_address)
+        functions.push_back(*each.gpu.pci_address);
     }
-    for (Candidate& candidate : candidates_) internal::add_kfd(candidate, topology, fs_.is_live());
+    for (const KfdCard& card : topology.cards(functions)) {
+      Candidate* found = card_of(card);
+      Candidate& candidate = found != nullptr ? *found : add_kfd_card(card);
+      internal::add_kfd(candidate, card);
+      internal::divide(candidate, card, parts);
+    }
+    // A live machine without KFD has none; a recording may just not have it.
+    for (Candidate& each : candidates_) each.evidence.kfd_known = topology.present || fs_.is_live();
+    for (Candidate& each : parts) candidates_.push_back(std::move(each));
+  }
+
+  void take_mig() {
+    ProblemSink problems(inventory_.problems);
+    std::vector<Candidate> parts;
+    for (Candidate& each : candidates_) {
+      if (!each.nvidia_minor) continue;
+      const std::vector<MigInstance> found = read_mig_instances(fs_, *each.nvidia_minor, problems);
+      each.evidence.partitions = found.size();
+      for (const MigInstance& instance : found)
+        parts.push_back(internal::candidate_of_mig(each, instance));
+    }
+    for (Candidate& each : parts) candidates_.push_back(std::move(each));
   }
 
   // A function that PCI cannot tell may be a GPU that its driver lists: then it is no longer left
@@ -174,27 +237,31 @@ class Join {
     const NameSource names(options_.pci_ids_files, ids);
     const internal::DeviceNodes nodes(fs_);
     internal::DriverVersions versions(fs_);
+    sort_candidates();
     for (Candidate& each : candidates_) {
       internal::add_names(each, names);
       if (each.gpu.driver) each.gpu.driver_version = versions.version_of(*each.gpu.driver);
       nodes.check(each);
       internal::judge(each);
-      inventory_.gpus.push_back(std::move(each.gpu));
     }
-    sort_answer();
-  }
-
-  void sort_answer() {
-    std::sort(inventory_.gpus.begin(), inventory_.gpus.end(), [](const Gpu& a, const Gpu& b) {
-      if (a.pci_address && b.pci_address && *a.pci_address != *b.pci_address)
-        return *a.pci_address < *b.pci_address;
-      if (a.pci_address.has_value() != b.pci_address.has_value()) return a.pci_address.has_value();
-      return a.id < b.id;
-    });
+    const internal::RuntimeOrders orders = internal::runtime_orders(candidates_);
+    internal::number_devices(candidates_, orders);
+    internal::allot(candidates_, orders, options_.slot);
+    for (Candidate& each : candidates_) inventory_.gpus.push_back(std::move(each.gpu));
     std::sort(inventory_.ignored.begin(), inventory_.ignored.end(),
               [](const IgnoredDevice& a, const IgnoredDevice& b) {
                 return a.pci_address < b.pci_address;
               });
+  }
+
+  void sort_candidates() {
+    std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
+      const std::optional<PciAddress>& here = a.gpu.pci_address;
+      const std::optional<PciAddress>& there = b.gpu.pci_address;
+      if (here && there && *here != *there) return *here < *there;
+      if (here.has_value() != there.has_value()) return here.has_value();
+      return internal::comes_before(a.gpu.id, b.gpu.id);
+    });
   }
 
   const HostFs& fs_;

@@ -13,6 +13,32 @@ Json to_json(const Health& health) {
   return {{"state", name_of(health.state)}, {"reasons", std::move(reasons)}};
 }
 
+Json to_json(const Orders& orders) {
+  return {{"cuda", json_or_null(orders.cuda)},
+          {"cuda_fastest_first", json_or_null(orders.cuda_fastest_first)},
+          {"rocr", json_or_null(orders.rocr)},
+          {"hip", json_or_null(orders.hip)},
+          {"level_zero", json_or_null(orders.level_zero)},
+          {"level_zero_flat", json_or_null(orders.level_zero_flat)}};
+}
+
+Json to_json(const AllotmentReason& reason) {
+  return {{"code", reason.code}, {"detail", reason.detail}};
+}
+
+Json to_json(const Holder& holder) {
+  return {{"pid", holder.pid},
+          {"uid", holder.uid},
+          {"name", holder.name},
+          {"service", holder.service},
+          {"nodes", holder.nodes}};
+}
+
+Json to_json(const HoldersLookedAt& looked_at) {
+  return {{"processes_read", looked_at.processes_read},
+          {"processes_unreadable", looked_at.processes_unreadable}};
+}
+
 Json to_json(const IgnoredDevice& device) {
   return {{"pci_address", device.pci_address.text()},
           {"vendor_id", json_or_null(device.vendor_id)},
@@ -55,6 +81,9 @@ Json to_json(const Gpu& gpu) {
   json["chip"] = json_or_null(gpu.chip);
   json["isa"] = json_or_null(gpu.isa);
   json["memory_total_bytes"] = json_or_null(gpu.memory_total_bytes);
+  json["memory_source"] = json_or_null(gpu.memory_source);
+  json["compute_units"] = json_or_null(gpu.compute_units);
+  json["tiles"] = json_or_null(gpu.tiles);
   json["integrated"] = gpu.integrated;
   json["uuid"] = json_or_null(gpu.uuid);
   json["unique_id"] = json_or_null(gpu.unique_id);
@@ -62,13 +91,19 @@ Json to_json(const Gpu& gpu) {
   json["local_cpus"] = json_or_null(gpu.local_cpus);
   json["driver"] = json_or_null(gpu.driver);
   json["driver_version"] = json_or_null(gpu.driver_version);
+  json["power_state"] = json_or_null(gpu.power_state);
+  json["compute_partition"] = json_or_null(gpu.compute_partition);
+  json["memory_partition"] = json_or_null(gpu.memory_partition);
+  json["virtual_functions"] = json_or_null(gpu.virtual_functions);
   json["device_nodes"] = gpu.device_nodes;
   json["card_nodes"] = gpu.card_nodes;
   json["shared_nodes"] = gpu.shared_nodes;
   json["health"] = to_json(gpu.health);
   json["usable"] = gpu.usable;
   json["allotted"] = gpu.allotted;
-  json["busy_by"] = gpu.busy_by;
+  json["allotment_reasons"] = to_array(gpu.allotment_reasons);
+  json["orders"] = to_json(gpu.orders);
+  json["busy_by"] = to_array(gpu.busy_by);
   json["sources"] = gpu.sources;
   return json;
 }
@@ -80,6 +115,7 @@ Json to_json(const Inventory& inventory) {
   json["ignored"] = to_array(inventory.ignored);
   json["problems"] = to_array(inventory.problems);
   json["pci_function_count"] = inventory.pci_function_count;
+  json["holders"] = inventory.holders_looked_at ? to_json(*inventory.holders_looked_at) : Json();
   return json;
 }
 

@@ -14,6 +14,7 @@ namespace {
 constexpr std::uint64_t kHeapPublic = 1;   // HSA_HEAPTYPE_FRAME_BUFFER_PUBLIC
 constexpr std::uint64_t kHeapPrivate = 2;  // HSA_HEAPTYPE_FRAME_BUFFER_PRIVATE
 constexpr std::uint64_t kMaxTargetVersion = 999999;
+constexpr std::uint64_t kMaxComputeUnits = 1U << 20;
 
 using Properties = std::map<std::string, std::uint64_t, std::less<>>;
 
@@ -42,6 +43,20 @@ PciAddress address_of(const Properties& properties) {
                     static_cast<std::uint8_t>(location >> 8 & 0xff),
                     static_cast<std::uint8_t>(location >> 3 & 0x1f),
                     static_cast<std::uint8_t>(location & 7)};
+}
+
+// kfd_topology_add_device() puts the partition's number into bits 31:28 of location_id, or (MI300, newer kernels) into
+// those of the function.
+unsigned partition_of(const Properties& properties) {
+  return static_cast<unsigned>(find(properties, "location_id").value_or(0) >> 28 & 0xf);
+}
+
+std::optional<int> compute_units_of(const Properties& properties) {
+  const std::uint64_t simds = find(properties, "simd_count").value_or(0);
+  const std::uint64_t per_unit = find(properties, "simd_per_cu").value_or(0);
+  if (per_unit == 0 || simds / per_unit == 0 || simds / per_unit > kMaxComputeUnits)
+    return std::nullopt;
+  return static_cast<int>(simds / per_unit);
 }
 
 // As amdgpu prints it: 16 digits.
@@ -79,6 +94,35 @@ std::optional<std::uint64_t> memory_of(const HostFs& fs, const std::string& path
   return total;
 }
 
+bool contains(const std::vector<PciAddress>& functions, const PciAddress& address) {
+  return std::find(functions.begin(), functions.end(), address) != functions.end();
+}
+
+// The node with its function number told apart: of a PCI function, or of a partition.
+KfdNode place(const KfdNode& node, const std::vector<PciAddress>& functions,
+              const std::vector<KfdNode>& nodes) {
+  KfdNode placed = node;
+  if (node.address.function == 0 || node.partition != 0 || contains(functions, node.address))
+    return placed;
+  const bool slot_is_known =
+      std::any_of(functions.begin(), functions.end(),
+                  [&](const PciAddress& each) { return each.same_slot(node.address); }) ||
+      std::count_if(nodes.begin(), nodes.end(),
+                    [&](const KfdNode& each) { return each.address.same_slot(node.address); }) > 1;
+  if (!slot_is_known) return placed;
+  placed.partition = node.address.function;
+  placed.address.function = 0;
+  return placed;
+}
+
+// Newer kernels give each partition a unique id of its own, older ones that of the card.
+bool is_part_of(const KfdCard& card, const KfdNode& node) {
+  return card.first().address == node.address && card.first().device == node.device &&
+         std::none_of(card.nodes.begin(), card.nodes.end(), [&](const KfdNode& each) {
+           return each.partition == node.partition && each.unique_id != node.unique_id;
+         });
+}
+
 std::optional<KfdNode> read_node(const HostFs& fs, unsigned number, const std::string& path,
                                  ProblemSink& problems) {
   const Result<std::optional<std::string>> text = fs.read_file_if_present(path + "/properties");
@@ -93,6 +137,9 @@ std::optional<KfdNode> read_node(const HostFs& fs, unsigned number, const std::s
   node.isa = isa_of_target_version(find(properties, "gfx_target_version").value_or(0));
   node.unique_id = unique_id_of(properties);
   node.memory_bytes = memory_of(fs, path, properties, problems);
+  node.partition = partition_of(properties);
+  node.compute_units = compute_units_of(properties);
+  node.has_cpu_cores = find(properties, "cpu_cores_count").value_or(0) > 0;
   const std::optional<std::uint64_t> minor = find(properties, "drm_render_minor");
   if (minor && *minor > 0) node.render_minor = static_cast<unsigned>(*minor);
   return node;
@@ -100,12 +147,19 @@ std::optional<KfdNode> read_node(const HostFs& fs, unsigned number, const std::s
 
 }  // namespace
 
-std::vector<const KfdNode*> KfdTopology::nodes_of(const PciAddress& address) const {
-  std::vector<const KfdNode*> found;
+std::vector<KfdCard> KfdTopology::cards(const std::vector<PciAddress>& functions) const {
+  std::vector<KfdCard> cards;
   for (const KfdNode& node : nodes) {
-    if (node.address.same_slot(address)) found.push_back(&node);
+    const KfdNode placed = place(node, functions, nodes);
+    const auto card = std::find_if(cards.begin(), cards.end(),
+                                   [&](const KfdCard& each) { return is_part_of(each, placed); });
+    if (card == cards.end()) {
+      cards.push_back({{placed}});
+    } else {
+      card->nodes.push_back(placed);
+    }
   }
-  return found;
+  return cards;
 }
 
 KfdTopology read_kfd(const HostFs& fs, ProblemSink& problems) {

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "attributes.hpp"
+#include "driver_details.hpp"
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/gpu/pci.hpp"
 
@@ -17,6 +18,7 @@ constexpr std::size_t kConfigRevision = 8;
 constexpr std::uint64_t kMaxRevision = 0xff;
 constexpr std::uint64_t kAllOnesRevision = 0xff;
 constexpr std::int64_t kMaxNumaNode = 1 << 20;
+constexpr std::uint64_t kMaxVirtualFunctions = 0xffff;
 constexpr std::size_t kMaskDigits = 8;  // per group of a CPU mask
 constexpr unsigned kBitsPerGroup = 32;
 
@@ -83,6 +85,13 @@ void read_driver(const Dir& device, PciDetails& details, ProblemSink& problems) 
   problems.add(link.error());
 }
 
+// How many are switched on; zero is what every card without them says.
+void read_virtual_functions(const Dir& device, PciDetails& details, ProblemSink& problems) {
+  const auto count = internal::read_unsigned(device, "sriov_numvfs", problems);
+  if (count && *count > 0 && *count <= kMaxVirtualFunctions)
+    details.virtual_functions = static_cast<int>(*count);
+}
+
 void read_physical_function(const Dir& device, PciDetails& details, ProblemSink& problems) {
   const Result<std::optional<std::string>> link = device.link_basename("physfn");
   if (!link) return problems.add(link.error());
@@ -105,13 +114,6 @@ void read_drm_names(const Dir& device, PciDetails& details, ProblemSink& problem
   details.drm_names = std::move(*names);
 }
 
-void read_amdgpu(const Dir& device, PciDetails& details, ProblemSink& problems) {
-  const auto vram = internal::read_unsigned(device, "mem_info_vram_total", problems);
-  if (vram && *vram > 0) details.vram_total_bytes = vram;
-  details.product_name = internal::read_text(device, "product_name", problems);
-  details.unique_id = internal::read_text(device, "unique_id", problems);
-}
-
 void append_range(std::string& list, unsigned first, unsigned last) {
   if (!list.empty()) list += ',';
   list += std::to_string(first);
@@ -127,11 +129,16 @@ PciDetails read_pci_details(const Dir& device, ProblemSink& problems) {
   read_numa_node(device, details, problems);
   read_local_cpus(device, details, problems);
   read_physical_function(device, details, problems);
+  read_virtual_functions(device, details, problems);
   details.power_state = internal::read_text(device, "power_state", problems);
   read_config(device, details);
   if (details.revision == kAllOnesRevision) details.config_all_ones = true;
   read_drm_names(device, details, problems);
-  if (details.driver == "amdgpu") read_amdgpu(device, details, problems);
+  const bool awake = !details.config_all_ones && details.power_state != "D3cold";
+  if (awake) internal::read_pci_errors(device, details, problems);
+  if (details.driver == "amdgpu") internal::read_amdgpu(device, awake, details, problems);
+  if (details.driver == "i915" || details.driver == "xe")
+    internal::read_intel(device, details, problems);
   return details;
 }
 

@@ -66,8 +66,15 @@ class Sampler:
 
 snapshot_row_bytes: int
 
-def discover_json(root: str, pci_ids: str | None) -> str:
-    """The inventory of `root` as JSON text; `pci_ids` as the setting: a file, `none`, or None."""
+def discover_json(root: str, pci_ids: str | None, slot: Mapping[str, str]) -> str:
+    """The inventory of `root` as JSON text.
+
+    `pci_ids` as the setting: a file, `none`, or None. `slot`: the environment's variables that
+    `slot_variables()` names, as far as they are set.
+    """
+
+def slot_variables() -> list[str]:
+    """Variables by which batch systems say which GPUs a slot may use."""
 
 def load_config(flags: Mapping[str, str]) -> list[Setting]:
     """Every setting in force: system file, GPUCTL_CONFIG, environment, then `flags`."""

@@ -10,13 +10,24 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from gpuctl.errors import MalformedError
 
-__all__ = ["Gpu", "Health", "HealthReason", "IgnoredDevice", "Inventory", "Problem", "Reason"]
+__all__ = [
+    "Gpu",
+    "Health",
+    "HealthReason",
+    "Holder",
+    "HoldersLookedAt",
+    "IgnoredDevice",
+    "Inventory",
+    "Orders",
+    "Problem",
+    "Reason",
+]
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,37 @@ class Health:
 
     state: str
     reasons: tuple[HealthReason, ...]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a device is not among the GPUs, or why a GPU is not allotted; the codes are stable."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Orders:
+    """How the runtimes count a GPU among those that may be opened here; None: not, or not known."""
+
+    cuda: int | None = None  # with CUDA_DEVICE_ORDER=PCI_BUS_ID
+    cuda_fastest_first: int | None = None
+    rocr: int | None = None
+    hip: int | None = None  # counts what the slot's ROCR_VISIBLE_DEVICES leaves
+    level_zero: int | None = None  # with ZE_FLAT_DEVICE_HIERARCHY=COMPOSITE
+    level_zero_flat: int | None = None
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A process that has device nodes of a GPU open."""
+
+    pid: int
+    uid: int
+    name: str
+    service: bool  # a daemon known to keep nodes open without computing
+    nodes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -56,6 +98,9 @@ class Gpu:
     chip: str | None
     isa: str | None
     memory_total_bytes: int | None
+    memory_source: str | None  # driver, kfd, or catalogue: the nominal size
+    compute_units: int | None
+    tiles: int | None
     integrated: bool
     uuid: str | None
     unique_id: str | None
@@ -63,38 +108,39 @@ class Gpu:
     local_cpus: str | None
     driver: str | None
     driver_version: str | None
+    power_state: str | None
+    compute_partition: str | None
+    memory_partition: str | None
+    virtual_functions: int | None
     device_nodes: tuple[str, ...]
     card_nodes: tuple[str, ...]
     shared_nodes: tuple[str, ...]
     health: Health
     usable: bool
     allotted: bool
-    busy_by: tuple[str, ...]
+    allotment_reasons: tuple[Reason, ...]
+    orders: Orders
+    busy_by: tuple[Holder, ...]
     sources: tuple[str, ...]
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Gpu:
         """The record of `gpuctl discover --json`; keys of a later version are left out."""
-        values = _known(cls, record)
+        values = _known(cls, {**_LATER, **record})
         try:
             reasons = tuple(
                 HealthReason(**_known(HealthReason, each)) for each in values["health"]["reasons"]
             )
             values["health"] = Health(values["health"]["state"], reasons)
+            values["orders"] = Orders(**_known(Orders, {**asdict(Orders()), **values["orders"]}))
+            values["allotment_reasons"] = _all_of(Reason, values["allotment_reasons"])
+            values["busy_by"] = _all_of(Holder, values["busy_by"])
         except (KeyError, TypeError) as error:
-            raise MalformedError(f"`health` of a GPU record is not understood: {error}") from None
+            raise MalformedError(f"a GPU record is not understood: {error}") from None
         return cls(**values)
 
     def to_json(self) -> dict[str, Any]:
         return {name: plain(value) for name, value in asdict(self).items()}
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why a device is not among the GPUs."""
-
-    code: str
-    detail: str
 
 
 @dataclass(frozen=True)
@@ -119,6 +165,14 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class HoldersLookedAt:
+    """How many processes could be looked into for open device nodes, and how many could not."""
+
+    processes_read: int
+    processes_unreadable: int
+
+
+@dataclass(frozen=True)
 class Inventory:
     """What `Host.discover()` found; sorted by address."""
 
@@ -126,20 +180,41 @@ class Inventory:
     ignored: tuple[IgnoredDevice, ...]
     problems: tuple[Problem, ...]
     pci_function_count: int
+    holders: HoldersLookedAt | None = None  # None: nobody looked, `busy_by` says nothing
 
     @classmethod
     def from_json(cls, answer: Mapping[str, Any]) -> Inventory:
         """The answer of `gpuctl discover --json`."""
-        values = _known(cls, answer)
+        values = _known(cls, {"holders": None, **answer})
+        looked_at = values["holders"]
         return cls(
             gpus=tuple(Gpu.from_json(each) for each in values["gpus"]),
             ignored=tuple(_ignored(each) for each in values["ignored"]),
             problems=tuple(Problem(**_known(Problem, each)) for each in values["problems"]),
             pci_function_count=values["pci_function_count"],
+            holders=looked_at and HoldersLookedAt(**_known(HoldersLookedAt, looked_at)),
         )
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": "gpuctl.discover/1", **plain(asdict(self))}
+
+
+# Keys that records of earlier versions do not have.
+_LATER: dict[str, Any] = {
+    "memory_source": None,
+    "compute_units": None,
+    "tiles": None,
+    "power_state": None,
+    "compute_partition": None,
+    "memory_partition": None,
+    "virtual_functions": None,
+    "allotment_reasons": [],
+    "orders": {},
+}
+
+
+def _all_of(kind: type[Any], records: Iterable[Mapping[str, Any]]) -> tuple[Any, ...]:
+    return tuple(kind(**_known(kind, each)) for each in records)
 
 
 def _ignored(record: Mapping[str, Any]) -> IgnoredDevice:

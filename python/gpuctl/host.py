@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 
 from gpuctl import _core
 from gpuctl.gpus import Inventory
@@ -45,14 +46,17 @@ class Host:
         """None: the usual place, /run/gpuctl or /dev/shm/gpuctl."""
         return self._settings.text("state_dir")
 
-    def discover(self) -> Inventory:
+    def discover(self, environ: Mapping[str, str] | None = None) -> Inventory:
         """All GPUs of the node, and what was left out and why; about a millisecond.
 
-        A broken GPU is in the answer with its health. UsageError when the root is no directory,
-        UnavailableError when it has no sysfs, so that nothing can be said. A file that the setting
-        `pci_ids` names must be there.
+        `environ` says what the batch system gave this slot (CUDA_VISIBLE_DEVICES and others);
+        not given, it is this process's own environment. A broken GPU is in the answer with its
+        health. UsageError when the root is no directory, UnavailableError when it has no sysfs, so
+        that nothing can be said. A file that the setting `pci_ids` names must be there.
         """
-        text = _core.discover_json(self.root, self._settings.text("pci_ids"))
+        given = os.environ if environ is None else environ
+        slot = {name: given[name] for name in _core.slot_variables() if name in given}
+        text = _core.discover_json(self.root, self._settings.text("pci_ids"), slot)
         return Inventory.from_json(json.loads(text))
 
     def __repr__(self) -> str:

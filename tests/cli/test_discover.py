@@ -37,6 +37,7 @@ OTHER_CASES = (
     "procfs-power9-v100x6",
     "kfd-mi210x8",
     "kfd-mi300x-cpx",
+    "kfd-vega10-old",
     "udev-desktop-intel-second-function",
     "udev-dgx-a100",
     "udev-laptop-amd-apu-phoenix",
@@ -115,9 +116,14 @@ def facts_of(expected: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in facts.items() if value is not None}
 
 
+def whole_gpus(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    return [gpu for gpu in answer["gpus"] if gpu["kind"] == "gpu"]
+
+
 def assert_gpus(answer: dict[str, Any], expected: list[dict[str, Any]]) -> None:
-    assert [gpu["pci_address"] for gpu in answer["gpus"]] == [each.get("pci") for each in expected]
-    for gpu, each in zip(answer["gpus"], expected):
+    gpus = whole_gpus(answer)
+    assert [gpu["pci_address"] for gpu in gpus] == [each.get("pci") for each in expected]
+    for gpu, each in zip(gpus, expected):
         facts = facts_of(each)
         assert {key: gpu[key] for key in facts} == facts
         if each.get("pci_ids_name"):
@@ -129,8 +135,26 @@ def physical(expected: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Partitions of one card are one GPU; ordered as the answer is."""
     first: dict[str, dict[str, Any]] = {}
     for each in expected:
-        first.setdefault(each["pci"].rsplit(".", 1)[0], each)
-    return [first[slot] for slot in sorted(first)]
+        first.setdefault(each["unique_id"], each)
+    return sorted(first.values(), key=lambda each: str(each["pci"]))
+
+
+def assert_partitions(answer: dict[str, Any], expected: list[dict[str, Any]]) -> None:
+    """Each KFD node of a divided card, with its own render node; the card is not offered."""
+    parts = [gpu for gpu in answer["gpus"] if gpu["kind"] == "partition"]
+    by_card: dict[str, list[dict[str, Any]]] = {}
+    for each in expected:
+        by_card.setdefault(each["unique_id"], []).append(each)
+    divided = [each for nodes in by_card.values() if len(nodes) > 1 for each in nodes]
+    assert sorted(part["device_nodes"][0] for part in parts) == sorted(
+        f"/dev/dri/renderD{each['render_minor']}" for each in divided
+    )
+    assert {part["compute_units"] for part in parts} == {each["cu"] for each in divided}
+    parents = {part["parent_id"] for part in parts}
+    for gpu in whole_gpus(answer):
+        codes = [reason["code"] for reason in gpu["health"]["reasons"]]
+        assert ("partitioned" in codes) == (gpu["id"] in parents)
+        assert not (gpu["usable"] and gpu["id"] in parents)
 
 
 @pytest.mark.parametrize("case", SYSFS_CASES + OTHER_CASES)
@@ -141,10 +165,12 @@ def test_recorded_node(
     code, answer = discover(root)
     gpus = physical(expected["gpus"]) if case.startswith("kfd") else expected["gpus"]
     count = expected.get("gpu_count", expected.get("physical_gpus"))
-    assert len(answer["gpus"]) == count
+    assert len(whole_gpus(answer)) == count
     assert code == (FOUND if count else NONE)
     assert answer["problems"] == []
     assert_gpus(answer, gpus)
+    if case.startswith("kfd"):
+        assert_partitions(answer, expected["gpus"])
     ignored = {each["pci_address"]: each for each in answer["ignored"]}
     for each in expected.get("not_gpus", []):
         found = ignored[each["pci"]]

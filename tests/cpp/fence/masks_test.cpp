@@ -50,3 +50,14 @@ TEST_CASE("a vendor's indices count that vendor's GPUs alone") {
   CHECK(found.at("ZE_AFFINITY_MASK") == "0");
   CHECK(found.at("CUDA_VISIBLE_DEVICES") == "-1");
 }
+
+TEST_CASE("partitions that share a unique id are told apart by ROCr's index") {
+  std::vector<gpu::Gpu> node{make_gpu("0000:05:00.0.cpx-0", "amd"),
+                             make_gpu("0000:05:00.0.cpx-1", "amd")};
+  for (gpu::Gpu& each : node) each.unique_id = "e3aa140f9a5f9e31";
+  node[0].orders.rocr = 6;
+  node[1].orders.rocr = 4;
+  CHECK(masks(node, {node[1]}).at("ROCR_VISIBLE_DEVICES") == "4");
+  node[0].unique_id = "e3aa140f9a5f9e32";
+  CHECK(masks(node, {node[1]}).at("ROCR_VISIBLE_DEVICES") == "GPU-e3aa140f9a5f9e31");
+}

@@ -3,6 +3,7 @@
 #include "fake_sysfs.hpp"
 #include "gpuctl/gpu/drm.hpp"
 #include "gpuctl/gpu/kfd.hpp"
+#include "gpuctl/gpu/mig.hpp"
 #include "gpuctl/gpu/nvidia_proc.hpp"
 
 using namespace gpuctl;
@@ -83,8 +84,62 @@ TEST_CASE("KFD: CPU nodes are no GPUs, banks tell the memory") {
   CHECK(node.unique_id == "00000000000000ff");
   CHECK(node.memory_bytes == 1024U);
   CHECK(node.render_minor == 128U);
-  CHECK(topology.nodes_of({1, 0x63, 0, 3}).size() == 1);
-  CHECK(topology.nodes_of({0, 0x63, 0, 0}).empty());
+  CHECK(node.compute_units == std::nullopt);
+}
+
+KfdNode kfd_node(unsigned number, const PciAddress& address, const std::string& unique_id) {
+  KfdNode node;
+  node.number = number;
+  node.address = address;
+  node.device = 0x74a1;
+  node.unique_id = unique_id;
+  return node;
+}
+
+TEST_CASE("KFD: functions that PCI does not have are partitions of the card") {
+  KfdTopology topology;
+  topology.nodes = {kfd_node(1, {0, 5, 0, 0}, "aa"), kfd_node(2, {0, 5, 0, 1}, "aa"),
+                    kfd_node(3, {0, 5, 0, 2}, "bb"), kfd_node(4, {0, 6, 0, 0}, "cc")};
+  const std::vector<KfdCard> cards = topology.cards({});
+  REQUIRE(cards.size() == 2);
+  REQUIRE(cards[0].nodes.size() == 3);
+  CHECK(cards[0].nodes[2].partition == 2);
+  CHECK(cards[0].nodes[2].address == PciAddress{0, 5, 0, 0});
+  CHECK(topology.cards({{0, 5, 0, 0}, {0, 5, 0, 1}, {0, 5, 0, 2}}).size() == 4);
+}
+
+TEST_CASE("KFD: a GPU at function 1 alone stays there; two ids in one place are two cards") {
+  KfdTopology topology;
+  topology.nodes = {kfd_node(1, {0, 0x84, 0, 1}, "aa")};
+  CHECK(topology.cards({}).front().first().address == PciAddress{0, 0x84, 0, 1});
+  topology.nodes = {kfd_node(1, {0, 0x19, 0, 0}, "aa"), kfd_node(2, {0, 0x19, 0, 0}, "ab")};
+  CHECK(topology.cards({}).size() == 2);
+  topology.nodes[1].unique_id = "aa";
+  CHECK(topology.cards({}).size() == 1);
+}
+
+TEST_CASE("MIG: instances by number, with the nodes of both capabilities") {
+  FakeSysfs sysfs;
+  const std::string mig = "proc/driver/nvidia/capabilities/gpu3/mig/";
+  const auto access = [](int minor) {
+    return "DeviceFileMinor: " + std::to_string(minor) + "\nDeviceFileMode: 292";
+  };
+  sysfs.write(mig + "gi10/access", access(93));
+  sysfs.write(mig + "gi10/ci0/access", access(94));
+  sysfs.write(mig + "gi2/access", "garbage");
+  sysfs.write(mig + "gi2/ci1/access", access(22));
+  sysfs.write(mig + "gix/ci0/access", access(1));
+  sysfs.write("proc/driver/nvidia/capabilities/mig/config", access(1));
+  std::vector<Problem> found;
+  ProblemSink problems(found);
+  const std::vector<MigInstance> instances = read_mig_instances(sysfs.fs(), 3, problems);
+  REQUIRE(instances.size() == 2);
+  CHECK(instances[0].gpu_instance == 2);
+  CHECK(instances[0].cap_nodes == std::vector<std::string>{"/dev/nvidia-caps/nvidia-cap22"});
+  CHECK(instances[1].cap_nodes ==
+        std::vector<std::string>{"/dev/nvidia-caps/nvidia-cap93", "/dev/nvidia-caps/nvidia-cap94"});
+  CHECK(read_mig_instances(sysfs.fs(), 0, problems).empty());
+  CHECK(found.empty());
 }
 
 TEST_CASE("DRM: a card counts once, by its PCI function or alone") {

@@ -99,7 +99,7 @@ def test_the_settings_are_those_of_the_command(
 @pytest.mark.parametrize(
     ("call", "leaf"),
     [
-        (lambda: _core.discover_json("/nowhere/at/all", "none"), errors.UsageError),
+        (lambda: _core.discover_json("/nowhere/at/all", "none", {}), errors.UsageError),
         (lambda: _core.load_config({"ttl": "soon"}), errors.UsageError),
         (lambda: _core.flags("fly"), errors.UsageError),
         (lambda: _core.parse_job_id("../x"), ValueError),

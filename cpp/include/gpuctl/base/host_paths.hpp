@@ -29,6 +29,7 @@ inline constexpr const char* kSelfNs = "proc/self/ns";
 inline constexpr const char* kInitComm = "proc/1/comm";
 inline constexpr const char* kSystemdBooted = "run/systemd/system";  // sd_booted(3)
 inline constexpr const char* kNvidiaGpus = "proc/driver/nvidia/gpus";
+inline constexpr const char* kNvidiaCapabilities = "proc/driver/nvidia/capabilities";
 inline constexpr const char* kDev = "dev";
 
 // Device nodes by the names that a payload knows them by.
@@ -37,6 +38,8 @@ inline constexpr const char* kDriNodes = "/dev/dri/";      // card0, renderD128
 inline constexpr const char* kNvidiaNode = "/dev/nvidia";  // and the minor number
 inline constexpr const char* kNvidiaControlNode = "/dev/nvidiactl";
 inline constexpr const char* kNvidiaUvmNode = "/dev/nvidia-uvm";
+inline constexpr const char* kNvidiaCapNode =
+    "/dev/nvidia-caps/nvidia-cap";  // and the minor number
 inline constexpr const char* kKfdNode = "/dev/kfd";
 
 // Absolute, for the live system only: what cannot be reached through a directory handle.

@@ -3,7 +3,7 @@
 // (HIP_VISIBLE_DEVICES counts within ROCR_VISIBLE_DEVICES).
 //
 //   NVIDIA  CUDA_VISIBLE_DEVICES   UUIDs; else indices, with CUDA_DEVICE_ORDER=PCI_BUS_ID to make them right
-//   AMD     ROCR_VISIBLE_DEVICES   GPU-<unique id>; else indices among the node's AMD GPUs
+//   AMD     ROCR_VISIBLE_DEVICES   GPU-<unique id>; else indices as ROCr counts (Gpu::orders)
 //   Intel   ZE_AFFINITY_MASK       indices, with ZE_ENABLE_PCI_ID_DEVICE_ORDER=1
 //
 // A vendor of which the job has no GPU gets a mask that selects none.

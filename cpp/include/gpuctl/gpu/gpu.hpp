@@ -38,10 +38,39 @@ struct Health {
   std::vector<HealthReason> reasons;
 };
 
+// How the runtimes count this GPU among those that this process may open, no mask applied; empty: they do not see it, or
+// their order is not known. A mask by index needs these; one by UUID does not.
+struct Orders {
+  std::optional<int> cuda;                // with CUDA_DEVICE_ORDER=PCI_BUS_ID
+  std::optional<int> cuda_fastest_first;  // CUDA's default
+  std::optional<int> rocr;                // ROCR_VISIBLE_DEVICES
+  std::optional<int>
+      hip;  // HIP_VISIBLE_DEVICES: counts what the slot's ROCR_VISIBLE_DEVICES leaves
+  std::optional<int> level_zero;  // ZE_AFFINITY_MASK with ZE_FLAT_DEVICE_HIERARCHY=COMPOSITE: cards
+  std::optional<int>
+      level_zero_flat;  // the same with FLAT, the default: tiles; the card's first one
+};
+
+// The codes are stable (docs/design/inventory.md).
+struct AllotmentReason {
+  std::string code;
+  std::string detail;
+};
+
+// A process that has device nodes of the GPU open.
+struct Holder {
+  int pid = 0;
+  unsigned uid = 0;
+  std::string name;
+  bool service = false;  // a daemon known to keep nodes open without computing
+  std::vector<std::string> nodes;
+};
+
 struct Gpu {
   std::optional<PciAddress> pci_address;  // empty: seen only in /sys/class/drm, cannot be reserved
-  std::string id;                         // the address, or "drm:card0"
-  std::optional<std::string> parent_id;   // of a partition or virtual function
+  std::string
+      id;  // the address, "drm:card0", "kfd:2", or of a partition "<parent>.cpx-0", "<parent>.mig-gi7-ci0"
+  std::optional<std::string> parent_id;  // of a partition or virtual function
   GpuKind kind = GpuKind::gpu;
 
   std::string vendor;  // "nvidia", "amd", "intel"
@@ -57,6 +86,9 @@ struct Gpu {
   std::optional<std::string> chip;
   std::optional<std::string> isa;
   std::optional<std::uint64_t> memory_total_bytes;
+  std::optional<std::string> memory_source;  // "driver", "kfd", or "catalogue": the nominal size
+  std::optional<int> compute_units;          // AMD
+  std::optional<int> tiles;                  // Intel
   bool integrated = false;
 
   std::optional<std::string> uuid;       // NVIDIA
@@ -65,6 +97,10 @@ struct Gpu {
   std::optional<std::string> local_cpus;
   std::optional<std::string> driver;
   std::optional<std::string> driver_version;
+  std::optional<std::string> power_state;        // "D0", "D3cold"
+  std::optional<std::string> compute_partition;  // AMD: "SPX", "CPX"
+  std::optional<std::string> memory_partition;   // AMD: "NPS1"
+  std::optional<int> virtual_functions;          // how many are switched on
 
   std::vector<std::string> device_nodes;  // what computing needs of this GPU; empty: not known
   std::vector<std::string> card_nodes;    // never given to a payload by default
@@ -72,8 +108,10 @@ struct Gpu {
 
   Health health;
   bool usable = false;
-  bool allotted = true;  // the slot's own limits are not read yet: everything visible is ours
-  std::vector<std::string> busy_by;  // filled where processes are read
+  bool allotted = true;                            // the slot may use it
+  std::vector<AllotmentReason> allotment_reasons;  // why not
+  Orders orders;
+  std::vector<Holder> busy_by;       // by pid; filled by add_holders() (gpu/holders.hpp)
   std::vector<std::string> sources;  // "pci", "drm", "nvidia_proc", "kfd"
 };
 

@@ -18,6 +18,7 @@
 #include "gpuctl/gpu/classify.hpp"
 #include "gpuctl/gpu/gpu.hpp"
 #include "gpuctl/gpu/problem.hpp"
+#include "gpuctl/gpu/slot_env.hpp"
 
 namespace gpuctl::gpu {
 
@@ -30,16 +31,25 @@ struct IgnoredDevice {
   IgnoreReason reason;
 };
 
+// How many processes the search for holders of device nodes could look into, and how many it could not.
+struct HoldersLookedAt {
+  std::size_t processes_read = 0;
+  std::size_t processes_unreadable = 0;
+};
+
 struct Inventory {
   std::vector<Gpu> gpus;  // sorted by (pci_address, id); a card without address comes last
   std::vector<IgnoredDevice> ignored;  // sorted by address
   std::vector<Problem> problems;
-  std::size_t pci_function_count = 0;  // all that were seen, of whatever kind
+  std::size_t pci_function_count = 0;                // all that were seen, of whatever kind
+  std::optional<HoldersLookedAt> holders_looked_at;  // empty: nobody looked, `busy_by` says nothing
 };
 
 struct DiscoverOptions {
   // Where the system's pci.ids may be; empty: only the names compiled in.
   std::vector<std::string> pci_ids_files = system_pci_ids_files();
+  // What the batch system gave this slot; by default nothing is said, so all is allotted that may be opened.
+  SlotEnv slot;
 };
 
 // The options of the setting `pci_ids`: a file, which must be there (the ErrorCode of its opening otherwise), `none` for

@@ -19,20 +19,32 @@ namespace gpuctl::gpu {
 
 struct KfdNode {
   unsigned number = 0;
-  PciAddress address;
+  PciAddress address;      // as KFD says
+  unsigned partition = 0;  // of the card, where location_id tells it apart from the address
   std::uint16_t device = 0;
   std::optional<std::string> isa;        // by gfx_target_version; absent on old kernels
   std::optional<std::string> unique_id;  // hexadecimal, as in the PCI function's file
   std::optional<std::uint64_t> memory_bytes;
   std::optional<unsigned> render_minor;
+  std::optional<int> compute_units;
+  bool has_cpu_cores = false;  // one node with the processor: an APU of before 2020
+};
+
+// The nodes of one card, by number: more than one are its partitions. `address` of each is the card's.
+struct KfdCard {
+  std::vector<KfdNode> nodes;
+
+  const KfdNode& first() const { return nodes.front(); }
 };
 
 struct KfdTopology {
   bool present = false;        // KFD is loaded (or was recorded)
   std::vector<KfdNode> nodes;  // GPU nodes only, by number
 
-  // Nodes of the card in this slot, whatever their function.
-  std::vector<const KfdNode*> nodes_of(const PciAddress& address) const;
+  // `functions`: the PCI functions that are GPUs. A function number of KFD that is none of these is a partition of the
+  // card in the slot. Two nodes that claim one place with two unique ids are two cards, whose domain an old kernel does
+  // not tell.
+  std::vector<KfdCard> cards(const std::vector<PciAddress>& functions) const;
 };
 
 // Nodes that the device cgroup hides (EPERM) are left out: they are none of this slot's.

@@ -79,6 +79,12 @@ PciIdentity read_pci_identity(const Dir& device, ProblemSink& problems);
 PciIdentity parse_uevent(std::string_view text);
 PciIdentity parse_modalias(std::string_view text);
 
+// A counter of errors that is not zero; `code` as in HealthReason.
+struct ErrorCount {
+  std::string code;
+  std::string detail;
+};
+
 // The rest of one function: read for GPUs only. Empty: no file, or the file says unknown.
 struct PciDetails {
   std::optional<std::uint8_t> revision;
@@ -90,9 +96,15 @@ struct PciDetails {
   std::optional<std::string> power_state;         // "D0" ... "D3cold"
   bool config_all_ones = false;                   // powered off, or fallen off the bus
   std::vector<std::string> drm_names;             // "card1", "renderD128"
-  std::optional<std::uint64_t> vram_total_bytes;  // amdgpu
+  std::optional<int> virtual_functions;           // sriov_numvfs, where it is not 0
+  std::optional<std::uint64_t> vram_total_bytes;  // amdgpu, i915 and xe where they tell
   std::optional<std::string> product_name;        // amdgpu; often empty, then unknown
   std::optional<std::string> unique_id;           // amdgpu
+  std::optional<std::string> compute_partition;   // amdgpu: "SPX"
+  std::optional<std::string> memory_partition;    // amdgpu: "NPS1"
+  std::optional<int> tiles;                       // i915, xe
+  bool survivability = false;                     // xe
+  std::vector<ErrorCount> errors;
 };
 
 PciDetails read_pci_details(const Dir& device, ProblemSink& problems);
