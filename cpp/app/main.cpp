@@ -33,6 +33,7 @@ int dispatch(const Context& context) {
   if (verb == "run") return run_run(context);
   if (verb == "tree") return run_tree(context);
   if (verb == "kill") return run_kill(context);
+  if (verb == "cgroup") return run_cgroup(context);
   return run_config(context);
 }
 

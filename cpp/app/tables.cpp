@@ -45,6 +45,17 @@ const std::vector<Verb>& verbs() {
        "gpuctl kill --job 1234 --grace 0     # KILL at once\n"
        "gpuctl kill --pid 4711 --grace 10s   # a process and its descendants\n"
        "gpuctl kill --cgroup /user.slice/job # all of a cgroup (v2)"},
+      {"cgroup", false, "[PID|PATH]", false,
+       "show where a process is among the cgroups, what it may use and what it uses",
+       "Of the caller, of a process, or of a cgroup by its path. Limits are the least of all "
+       "ancestors', each with who\n"
+       "imposes it; cgroup v2, v1 and both at once. What the kernel does not tell is `-`, and null "
+       "in JSON, never 0.\n\n"
+       "Where a process has no cgroup that can be read, its descendants are added up.",
+       "gpuctl cgroup                        # our own\n"
+       "gpuctl cgroup 1234 --json            # of a process\n"
+       "gpuctl cgroup /user.slice --watch 1s # live, with rates; Ctrl-C ends it\n"
+       "gpuctl cgroup 1234 --processes       # it and its descendants, whatever cgroup they are in"},
       {"job", true, "FILE.jdl", false,
        "run a whole job from its JDL: parse, choose GPUs, run, clean up, report",
        "The Executable is a local path, relative to the JDL. A job that asks for GPUs gets the "
@@ -119,6 +130,10 @@ const std::vector<Flag>& flags() {
       {"cgroup", 0, "PATH", "tree,kill", false,
        "a cgroup of the v2 hierarchy and all below it, as in /proc/PID/cgroup or below the mount "
        "point"},
+      {"watch", 0, "DUR", "cgroup", false, "a line each DUR with what was used meanwhile: 1s"},
+      {"count", 0, "N", "cgroup", false, "end the watch after N lines"},
+      {"processes", 0, nullptr, "cgroup", false,
+       "count the process and its descendants instead of its cgroup"},
       {"grace", 0, "DUR", "kill", false,
        "time between TERM and KILL [the job's ForcedKillTimeout, else 60s], at most 600s"},
       {"spare", 0, "PID|NAME=VALUE", "kill", true,

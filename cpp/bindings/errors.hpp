@@ -5,11 +5,16 @@
 // Call it with the GIL held.
 #pragma once
 
+#include <pybind11/pybind11.h>
+
 #include <utility>
 
 #include "gpuctl/base/result.hpp"
 
 namespace gpuctl::bindings {
+
+// The exception itself, for an error that is part of an answer.
+pybind11::object exception_of(const Error& error);
 
 // Throws what Python sees as gpuctl.errors.error_for(code, message, path=, errno=, detail=).
 [[noreturn]] void raise(const Error& error);

@@ -6,6 +6,7 @@ PYBIND11_MODULE(_core, module) {
   gpuctl::bindings::bind_base(module);
   gpuctl::bindings::bind_gpu(module);
   gpuctl::bindings::bind_proc(module);
+  gpuctl::bindings::bind_cgroup(module);
   gpuctl::bindings::bind_job(module);
   gpuctl::bindings::bind_kill(module);
   gpuctl::bindings::bind_app(module);

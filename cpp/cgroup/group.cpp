@@ -46,9 +46,13 @@ const Mount* mount_above(const Mounts& mounts, const std::string& directory) {
   return found;
 }
 
-std::string without_trailing_slashes(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path;
+// "//a/./b/" -> "/a/b"
+std::string normalised(const std::string& path) {
+  std::string plain;
+  for (const std::string_view part : split(path, '/')) {
+    if (!part.empty() && part != ".") plain += "/" + std::string(part);
+  }
+  return plain.empty() ? "/" : plain;
 }
 
 Result<void> require_plain(const std::string& path) {
@@ -102,7 +106,7 @@ Result<Group> Group::of_process(const HostFs& fs, pid_t pid) {
 
 Result<Group> Group::at(const HostFs& fs, const std::string& path) {
   if (const Result<void> plain = require_plain(path); !plain) return fail(plain.error());
-  const std::string wanted = without_trailing_slashes(path);
+  const std::string wanted = normalised(path);
   const Mounts mounts = internal::read_mounts(fs);
   std::vector<Branch> branches;
   Error error = fail(ErrorCode::not_found, path, "no such cgroup").error;

@@ -134,6 +134,7 @@ bool scan_v1_io(std::string_view text, Into into, std::uint64_t IoDevice::* read
     IoDevice found;
     if (!take_device(line, found) || line.empty()) return false;
     line.remove_prefix(1);
+    if (line.find(' ') == std::string_view::npos) return false;
     const bool reads = is_behind(line, "Read");
     if (!reads && !is_behind(line, "Write")) continue;
     const auto value = whole_number(line.substr(reads ? 5 : 6));

@@ -76,4 +76,13 @@ void Usage::set_percent(Field field, double value) {
   set(field, bits);
 }
 
+std::optional<double> rate(const Usage& before, const Usage& after, Field field) {
+  const std::optional<std::uint64_t> old_value = before.get(field);
+  const std::optional<std::uint64_t> new_value = after.get(field);
+  const Usec passed = after.taken_at - before.taken_at;
+  if (!old_value || !new_value || before.identity != after.identity) return std::nullopt;
+  if (passed <= 0 || *new_value < *old_value) return std::nullopt;
+  return static_cast<double>(*new_value - *old_value) * 1e6 / static_cast<double>(passed);
+}
+
 }  // namespace gpuctl::cgroup

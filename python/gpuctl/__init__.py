@@ -14,6 +14,7 @@ programs that may never need them.
 
 TYPE_CHECKING = False  # what typing's own constant is, without importing typing
 if TYPE_CHECKING:
+    from gpuctl import cgroups as cgroups
     from gpuctl import errors as errors
     from gpuctl import jdl as jdl
     from gpuctl import processes as processes
@@ -35,6 +36,7 @@ __all__ = [
     "KillReport",
     "Report",
     "__version__",
+    "cgroups",
     "errors",
     "jdl",
     "kill",
@@ -51,6 +53,7 @@ _PLACES = {
     "KillReport": ("gpuctl.killer", "KillReport"),
     "Report": ("gpuctl.report", "Report"),
     "__version__": ("gpuctl._core", "version"),
+    "cgroups": ("gpuctl.cgroups", None),
     "errors": ("gpuctl.errors", None),
     "jdl": ("gpuctl.jdl", None),
     "kill": ("gpuctl.killer", "kill"),

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
+from gpuctl.errors import GpuctlError
+
 version: str
 
 class Setting(TypedDict):
@@ -65,6 +67,37 @@ class Sampler:
     def descriptors(self) -> int: ...
 
 snapshot_row_bytes: int
+
+class CgroupSample:
+    """Its rows are a buffer of bytes, laid out as `usage_columns` says."""
+
+    def __len__(self) -> int: ...
+    def __buffer__(self, flags: int) -> memoryview: ...
+    @property
+    def errors(self) -> list[GpuctlError | None]: ...
+    def devices(self, index: int) -> list[tuple[str, int, int, int, int]]: ...
+
+class CgroupSampler:
+    """Not for several threads at once."""
+
+    def __init__(self, root: str) -> None: ...
+    def add(self, wanted: int | str | None) -> str:
+        """By pid, path, or our own; its path."""
+
+    def add_processes(self, pid: int) -> None: ...
+    def sample(self) -> CgroupSample: ...
+    @property
+    def descriptors(self) -> int: ...
+
+usage_row_bytes: int
+
+def usage_columns() -> list[tuple[str, str, int, int, str]]:
+    """Name, numpy's type, offset, bit in `known` (-1: always known) and kind."""
+
+def cgroup_json(
+    root: str, wanted: int | str | None, environment: Sequence[str] | None, processes: bool
+) -> str:
+    """`gpuctl.cgroup/1` as JSON text; without an environment that of the process is read."""
 
 def discover_json(root: str, pci_ids: str | None, slot: Mapping[str, str]) -> str:
     """The inventory of `root` as JSON text.

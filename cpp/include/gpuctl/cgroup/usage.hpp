@@ -101,6 +101,10 @@ struct Usage {
   void set_percent(Field field, double value);
 };
 
+// Growth of a counter per second between two samples; nullopt where either does not know it, where they are not of the
+// same cgroup, or where no time has passed.
+std::optional<double> rate(const Usage& before, const Usage& after, Field field);
+
 // One block device of io.stat.
 struct IoDevice {
   std::uint32_t major = 0;
