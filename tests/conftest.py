@@ -16,11 +16,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from installed import installed_binary
+from live_cgroup import LiveGroup, make_live_group
 
 Gpuctl = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -114,3 +115,11 @@ def recordings(repository: Path) -> Path:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture
+def live_group() -> Iterator[LiveGroup]:
+    """A cgroup of the test's own; skipped where none can be made."""
+    made = make_live_group("one")
+    yield made
+    made.remove()
