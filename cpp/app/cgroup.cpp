@@ -155,9 +155,8 @@ int watch(const Context& context, const Question& question, const Group& group, 
     if (interruptions.wait_until(next)) return 0;
     OneSample now = meter.sample();
     if (now.error) return complain(*now.error, is_absence(*now.error) ? 1 : 3);
-    const std::string line = context.json
-                                 ? to_line(sample_json(group, before, now, meter.source()))
-                                 : watch_line(before.usage, now.usage);
+    const std::string line = context.json ? to_line(sample_json(group, before, now, meter.source()))
+                                          : watch_line(before.usage, now.usage);
     if (const int code = print(line, 0); code != 0) return code;
     before = std::move(now);
   }

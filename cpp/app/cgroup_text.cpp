@@ -103,12 +103,9 @@ void add_limits(const Limits& limits, bool verbose, Lines& lines) {
     Resource resource;
     const char* label;
   };
-  constexpr Row kRows[] = {{Resource::memory, "memory"},
-                           {Resource::memory_high, "high"},
-                           {Resource::swap, "swap"},
-                           {Resource::memory_and_swap, "mem+swap"},
-                           {Resource::cpus, "cpus"},
-                           {Resource::pids, "pids"}};
+  constexpr Row kRows[] = {{Resource::memory, "memory"}, {Resource::memory_high, "high"},
+                           {Resource::swap, "swap"},     {Resource::memory_and_swap, "mem+swap"},
+                           {Resource::cpus, "cpus"},     {Resource::pids, "pids"}};
   const auto who = [](const Limit& limit) {
     return std::string(cgroup::name_of(limit.source)) + " " + printable(limit.by);
   };
@@ -117,7 +114,8 @@ void add_limits(const Limits& limits, bool verbose, Lines& lines) {
       lines.add("limits", row.label, value_text(*least) + ", by " + who(*least));
   }
   if (limits.cpuset)
-    lines.add("limits", "cpuset", limits.cpuset->cpus + ", by cgroup " + printable(limits.cpuset->by));
+    lines.add("limits", "cpuset",
+              limits.cpuset->cpus + ", by cgroup " + printable(limits.cpuset->by));
   for (const Limit& each : limits.all) {
     if (verbose || (!each.enforced && each.source != cgroup::LimitSource::ulimit))
       lines.add(each.enforced ? "all" : "told", cgroup::name_of(each.resource),

@@ -55,7 +55,8 @@ const std::vector<Verb>& verbs() {
        "gpuctl cgroup                        # our own\n"
        "gpuctl cgroup 1234 --json            # of a process\n"
        "gpuctl cgroup /user.slice --watch 1s # live, with rates; Ctrl-C ends it\n"
-       "gpuctl cgroup 1234 --processes       # it and its descendants, whatever cgroup they are in"},
+       "gpuctl cgroup 1234 --processes       # it and its descendants, whatever cgroup they are "
+       "in"},
       {"job", true, "FILE.jdl", false,
        "run a whole job from its JDL: parse, choose GPUs, run, clean up, report",
        "The Executable is a local path, relative to the JDL. A job that asks for GPUs gets the "

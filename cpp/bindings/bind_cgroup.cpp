@@ -111,8 +111,7 @@ class LiveCgroups {
   };
   using Source = std::variant<std::size_t, Tree>;
 
-  static void append(Sample& sample, const Usage& row,
-                     const std::vector<cgroup::IoDevice>& devices,
+  static void append(Sample& sample, const Usage& row, const std::vector<cgroup::IoDevice>& devices,
                      const std::optional<Error>& error) {
     sample.rows.push_back(row);
     sample.devices.push_back(devices);
@@ -155,9 +154,9 @@ py::list usage_columns() {
   const auto& fields = cgroup::usage_fields();
   for (std::size_t i = 0; i < fields.size(); ++i) {
     const bool is_percent = fields[i].kind == cgroup::FieldKind::percent;
-    const char* kind = is_percent                                            ? "percent"
+    const char* kind = is_percent                                     ? "percent"
                        : fields[i].kind == cgroup::FieldKind::counter ? "counter"
-                                                                             : "gauge";
+                                                                      : "gauge";
     rows.append(py::make_tuple(fields[i].column, is_percent ? "<f8" : "<u8",
                                offsetof(Usage, values) + i * sizeof(std::uint64_t), i, kind));
   }
@@ -177,8 +176,8 @@ void bind_cgroup(py::module_& module) {
              return std::make_unique<LiveCgroups>(value_or_raise(HostFs::open(os_bytes(root))));
            }),
            py::arg("root"))
-      .def("add", [](LiveCgroups& self,
-                     const py::object& wanted) { return os_text(self.add(wanted)); })
+      .def("add",
+           [](LiveCgroups& self, const py::object& wanted) { return os_text(self.add(wanted)); })
       .def("add_processes", &LiveCgroups::add_processes)
       .def("sample", &LiveCgroups::sample)
       .def_property_readonly("descriptors", &LiveCgroups::descriptors);

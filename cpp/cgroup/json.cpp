@@ -3,8 +3,8 @@
 namespace gpuctl::cgroup {
 namespace {
 
-constexpr Resource kInForce[] = {Resource::memory, Resource::memory_high, Resource::swap,
-                                 Resource::memory_and_swap, Resource::cpus, Resource::pids};
+constexpr Resource kInForce[] = {Resource::memory,          Resource::memory_high, Resource::swap,
+                                 Resource::memory_and_swap, Resource::cpus,        Resource::pids};
 
 Json value_json(const Limit& limit) {
   if (limit.resource != Resource::cpus) return limit.value;
@@ -79,8 +79,8 @@ Json usage_json(const OneSample& sample, const char* source) {
     const FieldInfo& field = usage_fields()[i];
     usage[field.group][field.key] = field_json(sample.usage, i);
   }
-  const bool known = sample.usage.get(Field::io_read).has_value() ||
-                     sample.usage.get(Field::io_reads).has_value();
+  const bool known =
+      sample.usage.get(Field::io_read).has_value() || sample.usage.get(Field::io_reads).has_value();
   usage["io"]["devices"] = known ? devices_json(sample.devices) : Json(nullptr);
   return usage;
 }

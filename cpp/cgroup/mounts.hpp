@@ -11,7 +11,7 @@
 namespace gpuctl::cgroup::internal {
 
 struct Mount {
-  std::string point;                     // "/sys/fs/cgroup"
+  std::string point;                     // where in the file system
   std::string root;                      // path of the cgroup that is mounted there
   std::vector<std::string> controllers;  // of v1; none: v2. Hierarchies without either are left out
 

@@ -93,7 +93,8 @@ class Limit(NamedTuple):
     enforced: bool
 
 
-class Cpuset(NamedTuple):
+@dataclass(frozen=True)
+class Cpuset:
     cpus: str
     count: int
     by: str
@@ -199,8 +200,8 @@ class Sample:
 class Sampler:
     """The accounting of several cgroups, again and again: their files stay open.
 
-    `processes` are pids whose trees are counted as one, after the cgroups. A cgroup that was removed
-    is an error in its place; the others answer. Not for several threads at once.
+    `processes` are pids whose trees are counted as one, after the cgroups. A cgroup that was
+    removed is an error in its place; the others answer. Not for several threads at once.
     """
 
     def __init__(

@@ -34,7 +34,9 @@ def test_trees(gpuctl: Run, tmp_path: Path, name: str) -> None:
     code = 4 if tree.facts.get("problems") else 0
     document = describe(gpuctl, tree.pid, "--root", root, code=code)
     assert disagreements(tree.facts, document) == []
-    assert describe(gpuctl, "--root", root, code=code)["pid"] == tree.pid  # /proc/self of the recording
+    assert (
+        describe(gpuctl, "--root", root, code=code)["pid"] == tree.pid
+    )  # /proc/self of the recording
     text = gpuctl("cgroup", tree.pid, "-v", "--root", root)
     assert document["path"] in text.stdout
     if document["limits"]["trace"]:
@@ -153,7 +155,9 @@ def samples(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
 def test_a_watch_counts(gpuctl: Run) -> None:
     done = gpuctl("cgroup", "--watch", "20ms", "--count", "3", "--json")
     assert done.returncode == 2  # milliseconds are no unit of durations
-    done = gpuctl("cgroup", str(os.getpid()), "--processes", "--watch", "0", "--count", "3", "--json")
+    done = gpuctl(
+        "cgroup", str(os.getpid()), "--processes", "--watch", "0", "--count", "3", "--json"
+    )
     assert (done.returncode, done.stderr) == (0, "")
     found = samples(done)
     assert len(found) == 3
@@ -166,25 +170,24 @@ def test_a_watch_counts(gpuctl: Run) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_watch_ends_cleanly(gpuctl_binary: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize("interval", ["0", "1h"])
+def test_a_watch_ends_cleanly(gpuctl_binary: Path, number: signal.Signals, interval: str) -> None:
+    """Between two lines, each of which is whole; also while it waits for the next."""
     with subprocess.Popen(
-        [gpuctl_binary, "cgroup", "--watch", "1h", "--json"],
+        [gpuctl_binary, "cgroup", "--watch", interval, *(["--json"] if interval == "0" else [])],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        while not _blocks(process.pid, number):
-            pass
+        assert process.stdout
+        first = process.stdout.readline()
         process.send_signal(number)
         out, errors = process.communicate(timeout=30)
-    assert (process.returncode, out, errors) == (0, "", "")
-
-
-def _blocks(pid: int, number: signal.Signals) -> bool:
-    """Blocked: from here on the signal is waited for, early or late."""
-    status = Path(f"/proc/{pid}/status").read_text().splitlines()
-    mask = next(int(line.split()[1], 16) for line in status if line.startswith("SigBlk:"))
-    return bool(mask >> (number - 1) & 1)
+    assert (process.returncode, errors) == (0, "")
+    assert all(line.endswith("\n") for line in [first, *out.splitlines(keepends=True)])
+    if interval == "0":
+        for line in [first, *out.splitlines()]:
+            validate("cgroup-sample.json", json.loads(line))
 
 
 def test_a_closed_pipe_ends_a_watch(gpuctl_binary: Path) -> None:

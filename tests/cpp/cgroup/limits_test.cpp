@@ -121,13 +121,14 @@ TEST_CASE("a cgroup namespace hides what is above: said so") {
 
 TEST_CASE("ulimits: the soft ones, RSS as a promise") {
   Machine machine;
-  machine.tree.write("proc/7/limits",
-                     "Limit                     Soft Limit           Hard Limit           Units\n"
-                     "Max cpu time              60                   unlimited            seconds\n"
-                     "Max resident set          2097152000           unlimited            bytes\n"
-                     "Max processes             500                  1000                 processes\n"
-                     "Max open files            1024                 4096                 files\n"
-                     "Max address space         unlimited            unlimited            bytes\n");
+  machine.tree.write(
+      "proc/7/limits",
+      "Limit                     Soft Limit           Hard Limit           Units\n"
+      "Max cpu time              60                   unlimited            seconds\n"
+      "Max resident set          2097152000           unlimited            bytes\n"
+      "Max processes             500                  1000                 processes\n"
+      "Max open files            1024                 4096                 files\n"
+      "Max address space         unlimited            unlimited            bytes\n");
   const Limits limits = machine.limits();
   CHECK(limits.least(Resource::cpu_time)->value == 60'000'000);
   CHECK(limits.least(Resource::processes)->value == 500);
@@ -151,7 +152,8 @@ TEST_CASE("Slurm's environment and the machine") {
   CHECK(limits.least(Resource::swap)->value == 0);
   CHECK(limits.least(Resource::cpus)->value == 16'000'000);
   CHECK(limits.least(Resource::pids)->value == 4194304);
-  const Limits odd = machine.limits(SlotEnv::from({"SLURM_MEM_PER_NODE=16G", "SLURM_CPUS_ON_NODE"}));
+  const Limits odd =
+      machine.limits(SlotEnv::from({"SLURM_MEM_PER_NODE=16G", "SLURM_CPUS_ON_NODE"}));
   CHECK_FALSE(odd.least(Resource::memory, LimitSource::slurm));
 }
 
@@ -160,13 +162,15 @@ namespace {
 // The limit in bytes that `PeriodicRemove = POLICY` means; -1: a problem, -2: none.
 std::int64_t removed_above(const std::string& policy) {
   Machine machine;
-  machine.tree.write("ads/job", "JobMemoryLimit = 2000\nrequestmemory=4\nA = B + B\nB = C + C\n"
-                                "C = D + D\nD = A\nPeriodicRemove = " +
-                                    policy + "\n");
+  machine.tree.write("ads/job",
+                     "JobMemoryLimit = 2000\nrequestmemory=4\nA = B + B\nB = C + C\n"
+                     "C = D + D\nD = A\nPeriodicRemove = " +
+                         policy + "\n");
   const Limits limits = machine.limits(SlotEnv::from({"_CONDOR_JOB_AD=/ads/job"}));
   if (!limits.problems.empty()) return -1;
   for (const Limit& each : limits.all) {
-    if (each.by == "PeriodicRemove on ResidentSetSize") return static_cast<std::int64_t>(each.value);
+    if (each.by == "PeriodicRemove on ResidentSetSize")
+      return static_cast<std::int64_t>(each.value);
   }
   return -2;
 }
@@ -176,7 +180,8 @@ std::int64_t removed_above(const std::string& policy) {
 TEST_CASE("HTCondor's policies on the resident set, in kB") {
   CHECK(removed_above("(JobStatus == 2) && ResidentSetSize > 1000") == 1024000);
   CHECK(removed_above("ResidentSetSize>=JobMemoryLimit || x") == 2048000);
-  CHECK(removed_above("( MY.ResidentSetSize_RAW > (RequestMemory * 1024 + 0.5*2) )") == 4097 * 1024);
+  CHECK(removed_above("( MY.ResidentSetSize_RAW > (RequestMemory * 1024 + 0.5*2) )") ==
+        4097 * 1024);
   CHECK(removed_above("residentsetsize =!= undefined && residentsetsize > 7") == 7168);
   CHECK(removed_above("JobStatus == 5 && time() > 3") == -2);
   CHECK(removed_above("MyResidentSetSizes > 5") == -2);

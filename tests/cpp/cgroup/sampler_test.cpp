@@ -92,6 +92,20 @@ TEST_CASE("unreadable, garbage and huge files leave their numbers unknown") {
     CHECK_FALSE(once.usage.get(each));
 }
 
+TEST_CASE("a file that may go on behind the buffer is no half answer") {
+  Machine machine;
+  machine.add_group("/a");
+  std::string devices;
+  for (int i = 0; i < 2000; ++i)
+    devices += std::to_string(i) + ":0 rbytes=1 wbytes=1 rios=1 wios=1\n";
+  const HostFs fs = machine.fs();
+  devices.pop_back();
+  machine.set("/a/io.stat", devices.substr(0, devices.find("\n1000:")));
+  CHECK(cgroup::sample_once(fs, *Group::at(fs, "/a")).usage.get(Field::io_read) == 1000);
+  machine.set("/a/io.stat", devices);
+  CHECK_FALSE(cgroup::sample_once(fs, *Group::at(fs, "/a")).usage.get(Field::io_read));
+}
+
 TEST_CASE("hybrid: v1's numbers where v1 has the controller, pressure from v2") {
   gpuctl::testing::TempTree tree;
   tree.write("proc/7/cgroup", "4:memory:/m\n3:cpuacct:/c\n0::/u\n");

@@ -59,9 +59,10 @@ TEST_CASE("memory.events: oom is not oom_kill") {
 }
 
 TEST_CASE("io.stat: devices and their sums; a device that did nothing, newer keys") {
-  const Scanned found = scanned(scan_io_stat,
-                                "254:16 rbytes=1370112 wbytes=0 rios=116 wios=0 dbytes=0 dios=0\n"
-                                "254:0 rbytes=10 wbytes=20 rios=1 wios=2 cost.usage=5\n7:0\n7:1 \n");
+  const Scanned found =
+      scanned(scan_io_stat,
+              "254:16 rbytes=1370112 wbytes=0 rios=116 wios=0 dbytes=0 dios=0\n"
+              "254:0 rbytes=10 wbytes=20 rios=1 wios=2 cost.usage=5\n7:0\n7:1 \n");
   REQUIRE(found.devices.size() == 4);
   CHECK(found.devices[0].minor == 16);
   CHECK(found.devices[1].write_bytes == 20);
@@ -71,9 +72,9 @@ TEST_CASE("io.stat: devices and their sums; a device that did nothing, newer key
 }
 
 TEST_CASE("io.stat that is none: unknown, not zero") {
-  for (const char* bad : {"x", "8:0 rbytes=x", "8:0 rbytes=99999999999999999999999", "8:0 rbytes=1x",
-                          "8", ":", "8:0x rbytes=1",
-                          "8:0 rbytes=18446744073709551615\n9:0 rbytes=1"}) {
+  for (const char* bad :
+       {"x", "8:0 rbytes=x", "8:0 rbytes=99999999999999999999999", "8:0 rbytes=1x", "8", ":",
+        "8:0x rbytes=1", "8:0 rbytes=18446744073709551615\n9:0 rbytes=1"}) {
     CAPTURE(bad);
     CHECK_FALSE(scanned(scan_io_stat, bad).usage.get(Field::io_read));
   }
@@ -92,7 +93,8 @@ TEST_CASE("pressure: percent and microseconds") {
 }
 
 TEST_CASE("single numbers: digits and a line's end, nothing else") {
-  for (const char* bad : {"", "\n", "max", "max\n", "-1", "1 2", "5\r\n", " 5", "18446744073709551616"}) {
+  for (const char* bad :
+       {"", "\n", "max", "max\n", "-1", "1 2", "5\r\n", " 5", "18446744073709551616"}) {
     CAPTURE(bad);
     CHECK_FALSE(whole_number(bad));
   }
@@ -117,8 +119,9 @@ TEST_CASE("v1: nanoseconds, totals, oom_control, blkio") {
       scanned(scan_v1_oom_control, "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n").usage;
   CHECK(oom.get(Field::local_event_oom_kill) == 2);
   CHECK_FALSE(oom.get(Field::event_oom_kill));
-  const Scanned io = scanned(scan_v1_io_bytes, "8:0 Read 4096\n8:0 Write 8192\n8:0 Sync 1\n"
-                                               "8:16 Read 1\n8:16 Write 2\nTotal 12291\n");
+  const Scanned io = scanned(scan_v1_io_bytes,
+                             "8:0 Read 4096\n8:0 Write 8192\n8:0 Sync 1\n"
+                             "8:16 Read 1\n8:16 Write 2\nTotal 12291\n");
   CHECK(io.devices.size() == 2);
   CHECK(io.usage.get(Field::io_read) == 4097);
   CHECK(io.usage.get(Field::io_write) == 8194);
@@ -128,10 +131,24 @@ TEST_CASE("v1: nanoseconds, totals, oom_control, blkio") {
 }
 
 TEST_CASE("every scanner takes any bytes: random ones, and damaged real files") {
-  constexpr std::string_view kWords[] = {
-      "usage_usec 5\n", "anon ",       "some avg10=",  "total=", "8:0 ",   "rbytes=", "Read ", "Total ",
-      "oom_kill 3\n",   "9999999999999999999999", "\n", " ",     "=",      "max",     "full ", ".",
-      "avg10=1.5 ",     "18446744073709551615"};
+  constexpr std::string_view kWords[] = {"usage_usec 5\n",
+                                         "anon ",
+                                         "some avg10=",
+                                         "total=",
+                                         "8:0 ",
+                                         "rbytes=",
+                                         "Read ",
+                                         "Total ",
+                                         "oom_kill 3\n",
+                                         "9999999999999999999999",
+                                         "\n",
+                                         " ",
+                                         "=",
+                                         "max",
+                                         "full ",
+                                         ".",
+                                         "avg10=1.5 ",
+                                         "18446744073709551615"};
   std::mt19937 random(20261122);
   const auto up_to = [&](std::size_t most) { return random() % (most + 1); };
   std::size_t known = 0;

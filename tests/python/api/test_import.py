@@ -24,6 +24,7 @@ def test_the_public_names_are_these() -> None:
         "KillReport",
         "Report",
         "__version__",
+        "cgroups",
         "errors",
         "jdl",
         "kill",

@@ -45,9 +45,9 @@ const char* name_of(Found found);
 struct Branch {
   std::vector<std::string> controllers;  // none: the v2 hierarchy
   std::string path;                      // in its hierarchy, without " (deleted)"
-  std::string mount_point;               // "/sys/fs/cgroup"; empty where it is not mounted
+  std::string mount_point;               // in the file system; empty where it is not mounted
   std::string mount_root;                // path of the cgroup that is mounted there
-  std::string directory;                 // "/sys/fs/cgroup/user.slice"; empty: not found
+  std::string directory;                 // mount_point/user.slice; empty: not found
   std::optional<Dir> dir;                // the same, opened (O_PATH)
   Found found = Found::not_mounted;
   std::string words;  // the same for people
@@ -63,7 +63,7 @@ class Group {
   static Result<Group> of_self(const HostFs& fs);
   static Result<Group> of_process(const HostFs& fs, pid_t pid);
 
-  // A path in the hierarchies ("/user.slice"), or a directory below a mount point of one ("/sys/fs/cgroup/user.slice"),
+  // A path in the hierarchies ("/user.slice"), or a directory below a mount point of one,
   // which then is the only branch. ErrorCode::usage for a path with `..` or that is not absolute, not_found where none is.
   static Result<Group> at(const HostFs& fs, const std::string& path);
 
