@@ -180,6 +180,15 @@ Result<void> add_limits(const Invocation& invocation, job::Spec& spec) {
   return {};
 }
 
+void add_bus(const Context& context, job::Spec& spec) {
+  const Environment& environment = context.environment;
+  spec.leave_slot = *context.config.text("leave_slot") == "never" ? cgroup::LeaveSetting::never
+                                                                  : cgroup::LeaveSetting::automatic;
+  spec.bus.session_address = environment.find("DBUS_SESSION_BUS_ADDRESS");
+  spec.bus.runtime_dir = environment.find("XDG_RUNTIME_DIR");
+  spec.bus.path = environment.find("PATH").value_or("");
+}
+
 Result<void> add_identity(const Invocation& invocation, job::Spec& spec) {
   if (const std::optional<std::string> given = invocation.last("job")) {
     Result<std::string> id = parse_job_id(*given);
@@ -230,6 +239,7 @@ Result<job::Spec> make_spec(const Context& context) {
   if (spec.argv.empty() || spec.argv[0].empty()) return usage("no command to run");
   spec.environment = inherited(context.environment);
   spec.die_with_parent = context.invocation.has("die-with-parent");
+  add_bus(context, spec);
   spec.batch = {context.environment.find("SLURM_JOB_ID"), condor_job_id(context.environment)};
   for (const auto& step :
        {add_times(context, spec), add_limits(context.invocation, spec), add_fence(context, spec),

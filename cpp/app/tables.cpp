@@ -117,6 +117,9 @@ const std::vector<Flag>& flags() {
       {"pids", 0, "N", "run", false, "processes and threads it may have at once"},
       {"no-cgroups", 0, nullptr, "run,job", false,
        "make no cgroup for the payload (to find faults)"},
+      {"leave-slot", 0, "WHEN", "run,job", false,
+       "auto or never: go to a scope of systemd where the slot has no room for a cgroup and its "
+       "limits can be kept [auto]"},
       {"fence", 0, "LEVEL", "run,job", false,
        "advisory, best or strict: how firmly the job is kept to its own GPUs [best]"},
       {"process-fence", 0, "KIND", "run", false,

@@ -4,6 +4,7 @@
 
 #include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/parse.hpp"
+#include "gpuctl/cgroup/home.hpp"
 
 namespace gpuctl::cgroup {
 namespace {
@@ -73,12 +74,19 @@ LeaveDecision decide_leaving(const SlotFacts& facts, const ManagerPowers& powers
   return decision;
 }
 
-std::optional<ScopeLimits> limits_to_impose(const Limits& limits) {
+// cgroup_namespaces(7): a process outside of ours is shown with a path that begins with `/..`.
+bool shares_top(const HostFs& fs) {
+  constexpr pid_t kSystemd = 1;
+  const Result<Home> home = read_home(fs, kSystemd);
+  return home && home->path.substr(0, 3) != "/..";
+}
+
+std::optional<ScopeLimits> limits_to_impose(const Limits& limits, bool same_top) {
   const bool unread =
       std::any_of(limits.problems.begin(), limits.problems.end(), [](const Error& each) {
         return each.path.find(host_paths::kCgroupMount) != std::string::npos;
       });
-  if (unread || limits.ancestors_hidden) return std::nullopt;
+  if (unread || (limits.ancestors_hidden && !same_top)) return std::nullopt;
   const auto least = [&](Resource resource, std::uint64_t unit) -> std::optional<std::uint64_t> {
     const std::optional<Limit> found = limits.least(resource, LimitSource::cgroup);
     return found ? std::optional<std::uint64_t>(found->value / unit) : std::nullopt;

@@ -51,10 +51,7 @@ Result<void> check_manager_counts_as_we_do(const HostFs& fs) {
               "named to one outside; start `gpuctl run` outside of it");
 }
 
-Result<void> check_ground(const HostFs& fs, const ScopeRequest& request) {
-  if (!is_unit_name(request.name))
-    return fail(ErrorCode::usage, "",
-                "`" + printable(request.name) + "` is no name of a scope: expected NAME.scope");
+Result<void> check_ground(const HostFs& fs) {
   if (!fs.open_dir(host_paths::kSystemdBooted)) {
     return fail(ErrorCode::unsupported, "",
                 "no systemd runs here, or it cannot be seen from inside this container");
@@ -181,27 +178,39 @@ class Asking {
 };
 
 // Is somebody to be expected there? An abstract socket cannot be looked at.
-Result<void> look_for_socket(const HostFs& fs, const BusAddress& bus) {
-  if (bus.socket.size() < 2) return {};
-  const Result<Fd> found = fs.open_path(bus.socket.substr(1), O_PATH);
-  return found ? Result<void>() : fail(found.error());
+bool has_socket(const HostFs& fs, const BusAddress& bus) {
+  return bus.socket.size() < 2 || fs.open_path(bus.socket.substr(1), O_PATH).has_value();
 }
 
 }  // namespace
 
+Result<std::vector<BusAddress>> find_buses(const HostFs& fs, const BusPlaces& places) {
+  if (Result<void> good = check_ground(fs); !good) return fail(good.error());
+  std::vector<BusAddress> buses = bus_addresses(places);
+  buses.erase(std::remove_if(buses.begin(), buses.end(),
+                             [&](const BusAddress& bus) { return !has_socket(fs, bus); }),
+              buses.end());
+  if (buses.empty()) return fail(explain_silence(fs, places));
+  return buses;
+}
+
 Result<Scope> make_scope(const HostFs& fs, const BusPlaces& places, const ScopeRequest& request) {
-  if (Result<void> good = check_ground(fs, request); !good) return fail(good.error());
+  if (!is_unit_name(request.name)) {
+    return fail(ErrorCode::usage, "",
+                "`" + printable(request.name) + "` is no name of a scope: expected NAME.scope");
+  }
+  const Result<std::vector<BusAddress>> buses = find_buses(fs, places);
+  if (!buses) return fail(buses.error());
   Result<std::vector<std::string>> arguments = scope_arguments(request);
   if (!arguments) return fail(arguments.error());
   Asking asking(fs, places, request, std::move(*arguments), monotonic_usec() + request.timeout);
   std::optional<Error> refused;
-  for (const BusAddress& bus : bus_addresses(places)) {
-    if (!look_for_socket(fs, bus)) continue;
+  for (const BusAddress& bus : *buses) {
     Result<Scope> scope = asking.ask(bus);
     if (scope || asking.step() != BusStep::next_address) return scope;
     if (!refused) refused = scope.error();
   }
-  return fail(refused ? *refused : explain_silence(fs, places));
+  return fail(*refused);
 }
 
 }  // namespace gpuctl::cgroup

@@ -8,6 +8,7 @@
 #include "gpuctl/cgroup/group.hpp"
 #include "gpuctl/cgroup/group_files.hpp"
 #include "gpuctl/cgroup/home.hpp"
+#include "leave.hpp"
 
 namespace gpuctl::job {
 namespace {
@@ -93,8 +94,13 @@ void plan_group(Run& run) {
   Result<cgroup::Place> place = cgroup::find_place(run.fs);
   if (!place) {
     report.notes.push_back("no cgroup of its own: " + place.error().message());
+    place = find_place_in_scope(run);
+  }
+  if (!place) {
+    report.notes.push_back("no scope either: " + place.error().message());
     return;
   }
+  if (!report.scope.empty()) report.notes.erase(report.notes.begin());
   run.place = std::move(*place);
   run.record.cgroup_place = run.place->directory;
   run.record.cgroup_name = cgroup::group_name(run.report.id, run.report.nonce);

@@ -74,6 +74,7 @@ Json cgroup_json(const std::optional<CgroupReport>& group) {
   return {{"path", group->path},
           {"version", group->version},
           {"own", group->own},
+          {"scope", group->scope.empty() ? Json(nullptr) : Json(group->scope)},
           {"controllers", group->controllers},
           {"memory_limit_bytes", json_or_null(group->memory_limit_bytes)},
           {"memory_peak_bytes", json_or_null(group->memory_peak_bytes)},

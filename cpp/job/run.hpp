@@ -15,6 +15,7 @@
 #include "gpuctl/job/ending.hpp"
 #include "gpuctl/job/state_dir.hpp"
 #include "gpuctl/job/supervisor.hpp"
+#include "gpuctl/job/tether.hpp"
 #include "gpuctl/job/trace.hpp"
 #include "gpuctl/job/workdir.hpp"
 #include "gpuctl/kill/engine.hpp"
@@ -40,6 +41,7 @@ struct Run {
   JobRecord record;
   std::optional<ControlServer> control;
   std::optional<Workdir> workdir;
+  std::optional<Tether> tether;        // where the supervisor came from, once it has left
   std::optional<cgroup::Place> place;  // where the job's own cgroup goes
   std::optional<cgroup::JobGroup> group;
   std::optional<cgroup::OomWatch> oom;

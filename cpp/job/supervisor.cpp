@@ -217,6 +217,7 @@ Outcome conclude(Run& run) {
   }
   if (run.report.state != State::survivors) remove_group(run);
   if (run.report.state != State::survivors) {
+    run.tether.reset();
     keep_output(run);
     clean_workdir(run);
   }

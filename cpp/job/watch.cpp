@@ -22,6 +22,8 @@ constexpr Usec kGuardEvery = kUsecPerSec;
 // Where nobody follows the trace a start is noticed this late at most: a short payload does not pay for waking us in
 // between.
 constexpr Usec kExecLook = kUsecPerSec / 50;
+// Whoever killed the tether would have killed us: the slot is gone, and what it gave is somebody else's soon.
+constexpr Usec kSlotGoneGrace = 5 * kUsecPerSec;
 constexpr Usec kLeftoverGrace =
     5 * kUsecPerSec;  // for what the payload leaves running when it ends
 
@@ -38,6 +40,7 @@ class Watch {
       read_exec_error();
       read_channel();
       read_signals();
+      read_tether();
       read_control();
       reap();
     }
@@ -53,6 +56,7 @@ class Watch {
     if (!payload_ended_ && has_init()) waiting_.push_back({run_.child->channel.get(), POLLIN, 0});
     if (!exec_known_ && now >= exec_look_at_)
       waiting_.push_back({run_.child->exec_error.get(), POLLIN, 0});
+    if (run_.tether && run_.tether->fd() >= 0) waiting_.push_back({run_.tether->fd(), POLLIN, 0});
     for (const int fd : control_descriptors()) waiting_.push_back({fd, POLLIN, 0});
     ::poll(waiting_.data(), waiting_.size(), timeout_ms(now));
   }
@@ -108,11 +112,31 @@ class Watch {
     while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
       const int number = static_cast<int>(info.ssi_signo);
       if (number == SIGCHLD || number == SIGPIPE) continue;
-      if (number == SIGUSR1 || number == SIGUSR2) {
-        pass_on(number);
-      } else {
-        end_from_outside(number, static_cast<pid_t>(info.ssi_pid));
-      }
+      const pid_t sender = static_cast<pid_t>(info.ssi_pid);
+      take_signal(number, sender > 0 ? "pid " + std::to_string(sender) : "the terminal");
+    }
+  }
+
+  // What comes to the tether comes to the slot, and we are meant.
+  void read_tether() {
+    if (!run_.tether || !has_news(run_.tether->fd())) return;
+    const Tether::News news = run_.tether->read();
+    for (const int number : news.signals) take_signal(number, "the slot that we left");
+    if (!news.is_gone) return;
+    const Usec grace =
+        std::min({run_.spec.forced_kill_timeout, run_.spec.outer_grace, kSlotGoneGrace});
+    begin_ending(
+        "KILLED",
+        "the slot has ended: the tether that stood in it for us is gone (scancel, condor_rm, "
+        "or the end of its time)",
+        SIGTERM, grace);
+  }
+
+  void take_signal(int number, const std::string& sender) {
+    if (number == SIGUSR1 || number == SIGUSR2) {
+      pass_on(number);
+    } else {
+      end_from_outside(number, sender);
     }
   }
 
@@ -124,13 +148,11 @@ class Watch {
     }
   }
 
-  void end_from_outside(int number, pid_t sender) {
+  void end_from_outside(int number, const std::string& sender) {
     if (number == SIGINT && run_.ending.has_begun()) return run_.ending.hurry(monotonic_usec());
     const std::string name = number == SIGINT ? "SIGINT" : "SIG" + std::string(sigabbrev(number));
     const Usec grace = std::min(run_.spec.forced_kill_timeout, run_.spec.outer_grace);
-    begin_ending("KILLED",
-                 name + " from " + (sender > 0 ? "pid " + std::to_string(sender) : "the terminal"),
-                 number == SIGINT ? SIGINT : SIGTERM, grace);
+    begin_ending("KILLED", name + " from " + sender, number == SIGINT ? SIGINT : SIGTERM, grace);
   }
 
   static const char* sigabbrev(int number) {

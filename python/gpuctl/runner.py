@@ -49,6 +49,7 @@ def run(
     cpus: float | str | None = None,
     pids: int | None = None,
     cgroups: bool = True,
+    leave_slot: str | None = None,
     fence: str | None = None,
     state_dir: StrPath | None = None,
     root: StrPath | None = None,
@@ -64,7 +65,8 @@ def run(
     outer_grace: whole seconds, or text such as `10m`. workdir: the parent of the work directory;
     inputs are copied into it, files that match keep are copied to output (default `./gpuctl-ID`).
     memory: what the job may use, `8GB` or `8000` (MB), in steps of 1024. cpus: CPU time, in CPUs.
-    cgroups: whether it gets a cgroup of its own where the slot allows one.
+    cgroups: whether it gets a cgroup of its own where the slot allows one. leave_slot: `never` if
+    gpuctl must not go to a scope of systemd for it.
     env: laid over this process's environment, None removes a variable. stdin, stdout, stderr: as
     for subprocess, without PIPE. on_event: called with each event while the job runs; an exception
     of it ends the job.
@@ -84,6 +86,7 @@ def run(
         "memory": memory,
         "cpus": None if cpus is None else str(cpus),
         "pids": None if pids is None else str(pids),
+        "leave-slot": leave_slot,
         "fence": fence,
         "state-dir": _path(state_dir),
         "root": _path(root),

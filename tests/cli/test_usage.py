@@ -78,6 +78,7 @@ def test_refused(gpuctl: Run, tmp_path: Path, arguments: list[str], words: str) 
         ("--forced-kill-timeout", "601", "at most 600s"),
         ("--forced-kill-timeout", "soon", "duration"),
         ("--outer-grace", "x", "duration"),
+        ("--leave-slot", "maybe", "auto, never"),
         ("--fence", "stricter", "expected one of advisory, best, strict"),
         ("--process-fence", "cage", "pid_namespace or session"),
         ("--job", "", "bad job id"),

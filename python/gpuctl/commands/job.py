@@ -27,7 +27,7 @@ EXIT_INTERRUPTED = 130
 _SWITCHES = ("json", "quiet", "verbose", "no_cgroups")
 _VALUES = (
     *("job", "resubmission", "workdir", "output", "ttl", "forced_kill_timeout", "outer_grace"),
-    *("memory", "fence", "report", "events", "root", "state_dir"),
+    *("memory", "fence", "leave_slot", "report", "events", "root", "state_dir"),
 )
 
 

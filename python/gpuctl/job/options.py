@@ -26,6 +26,7 @@ class JobOptions:
     outer_grace: str | None = None
     memory: str | None = None
     fence: str | None = None
+    leave_slot: str | None = None
     report: str | None = None
     events: str | None = None
     root: str | None = None
@@ -59,4 +60,5 @@ class JobOptions:
             "ttl": self.ttl,
             "forced-kill-timeout": self.forced_kill_timeout,
             "outer-grace": self.outer_grace,
+            "leave-slot": self.leave_slot,
         }

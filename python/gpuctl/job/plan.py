@@ -50,6 +50,7 @@ def make_plan(
         "state-dir": options.state_dir,
         "fence": options.fence,
         "outer-grace": options.outer_grace,
+        "leave-slot": options.leave_slot,
         "output": options.output,
         "events": options.events,
         "report": options.report if is_plain(options.report) else None,

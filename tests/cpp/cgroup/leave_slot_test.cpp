@@ -96,7 +96,7 @@ TEST_CASE("what cgroups enforce is imposed again, promises of others are not") {
   using cgroup::LimitSource;
   using cgroup::Resource;
   cgroup::Limits limits;
-  CHECK(cgroup::limits_to_impose(limits) == ScopeLimits{});
+  CHECK(cgroup::limits_to_impose(limits, false) == ScopeLimits{});
   limits.all = {Limit{Resource::memory, 500, LimitSource::cgroup, "/a/b", true},
                 Limit{Resource::memory, 400, LimitSource::cgroup, "/a", true},
                 Limit{Resource::memory, 300, LimitSource::slurm, "SLURM_MEM_PER_NODE", false},
@@ -105,16 +105,27 @@ TEST_CASE("what cgroups enforce is imposed again, promises of others are not") {
                 Limit{Resource::processes, 8, LimitSource::ulimit, "nproc", true}};
   limits.cpuset = cgroup::Cpuset{"0-1", 2, "/a"};
   limits.problems = {Error{ErrorCode::not_found, 2, "/scratch/.job.ad", "no ad"}};
-  CHECK(cgroup::limits_to_impose(limits) ==
+  CHECK(cgroup::limits_to_impose(limits, false) ==
         ScopeLimits{400, std::nullopt, 1500, "0-1", 9, std::nullopt});
   limits.cpuset->by = "/";
-  CHECK_FALSE(cgroup::limits_to_impose(limits)->cpus);
+  CHECK_FALSE(cgroup::limits_to_impose(limits, false)->cpus);
   limits.ancestors_hidden = true;
-  CHECK_FALSE(cgroup::limits_to_impose(limits));
+  CHECK_FALSE(cgroup::limits_to_impose(limits, false));
+  CHECK(cgroup::limits_to_impose(limits, true)->memory_bytes == 400);
   limits.ancestors_hidden = false;
   limits.problems = {
       Error{ErrorCode::permission, 13, "/sys/fs/cgroup/a/memory.max", "cannot open"}};
-  CHECK_FALSE(cgroup::limits_to_impose(limits));
+  CHECK_FALSE(cgroup::limits_to_impose(limits, false));
+}
+
+TEST_CASE("systemd is in our cgroup namespace, or it is not") {
+  const TempTree tree;
+  const HostFs fs = *HostFs::open(tree.path());
+  CHECK_FALSE(cgroup::shares_top(fs));
+  tree.write("proc/1/cgroup", "0::/init.scope\n");
+  CHECK(cgroup::shares_top(fs));
+  tree.write("proc/1/cgroup", "0::/../../init.scope\n");
+  CHECK_FALSE(cgroup::shares_top(fs));
 }
 
 TEST_CASE("a manager's powers are the controllers of its own cgroup") {

@@ -4,7 +4,7 @@
 // only where memory and devices can be limited again as they were; the rest is imposed again as far as it can be, and
 // what cannot is named. The decision is a function of facts that others read; read_* are those readers.
 //
-//   SlotFacts facts{group.slot().kind, limits_to_impose(read_limits(fs, group, env)), read_devices(fs)};
+//   SlotFacts facts{group.slot().kind, limits_to_impose(limits, shares_top(fs)), read_devices(fs)};
 //   LeaveDecision decision = decide_leaving(facts, read_powers(fs, uid));
 //   if (decision.leave) request.limits = decision.impose;
 #pragma once
@@ -26,7 +26,7 @@ enum class LeaveSetting { automatic, never };
 
 struct DeviceView {
   bool is_filtered = false;          // one at least is refused that its permissions would give
-  std::vector<std::string> allowed;  // the nodes that are not: "/dev/null", "/dev/dri/renderD128"
+  std::vector<std::string> allowed;  // the nodes that are not, by their paths
 };
 
 struct SlotFacts {
@@ -54,8 +54,12 @@ struct LeaveDecision {
 
 LeaveDecision decide_leaving(const SlotFacts& facts, const ManagerPowers& powers);
 
-// What cgroups enforce, as limits of a scope; nullopt where one of them could not be read, or is hidden from us.
-std::optional<ScopeLimits> limits_to_impose(const Limits& limits);
+// What cgroups enforce, as limits of a scope; nullopt where one of them could not be read, or is hidden from us and would
+// not hold in the scope. `same_top`: what is above all that we see is above the scope too (see shares_top).
+std::optional<ScopeLimits> limits_to_impose(const Limits& limits, bool same_top);
+
+// Is systemd in our cgroup namespace? Then its scopes are below the same top as we are.
+bool shares_top(const HostFs& fs);
 
 // Of the manager of `uid`, by the controllers that its own cgroup has; root's is the system's and can all that the
 // kernel can. Nothing where it has no cgroup.

@@ -55,6 +55,10 @@ struct Scope {
   unsigned tries = 0;
 };
 
+// The buses at which somebody may listen, nothing asked yet: a few reads, so that work for nothing can be avoided. The
+// error is that of make_scope().
+Result<std::vector<BusAddress>> find_buses(const HostFs& fs, const BusPlaces& places);
+
 // The error says what is missing and what to do. ErrorCode::timeout: the manager may still move the processes; with any
 // other code it does not. unsupported: no systemd here, or one that counts our pids otherwise; not_found: no user
 // manager, or no `busctl`; permission; unavailable: asked and refused.

@@ -53,6 +53,7 @@ struct CgroupReport {
   std::string path;
   std::string version;  // see cgroup::Home
   bool own = false;     // made for this job; else it is the supervisor's, shared with others
+  std::string scope;    // of systemd, made for this job when the slot had no room; empty: none
   std::vector<std::string> controllers;
   std::optional<std::uint64_t> memory_limit_bytes;  // memory.max of the job's own group
   std::optional<std::uint64_t> memory_peak_bytes;   // page cache included

@@ -20,7 +20,9 @@
 #include "gpuctl/base/clock.hpp"
 #include "gpuctl/base/fd.hpp"
 #include "gpuctl/base/log.hpp"
+#include "gpuctl/cgroup/bus.hpp"
 #include "gpuctl/cgroup/delegation.hpp"
+#include "gpuctl/cgroup/leave_slot.hpp"
 #include "gpuctl/fence/spawn.hpp"
 #include "gpuctl/job/report.hpp"
 
@@ -44,6 +46,8 @@ struct Spec {
 
   bool cgroups = true;         // a cgroup of the job's own, where the slot allows it
   cgroup::GroupLimits limits;  // of the job
+  cgroup::LeaveSetting leave_slot = cgroup::LeaveSetting::automatic;
+  cgroup::BusPlaces bus;  // how systemd is reached; its uid is found out
   std::optional<Usec> ttl;
   Usec forced_kill_timeout = 60 * kUsecPerSec;
   Usec outer_grace = 25 * kUsecPerSec;
