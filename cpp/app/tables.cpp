@@ -65,6 +65,24 @@ const std::vector<Verb>& verbs() {
        "gpuctl job hello.jdl                 # trace and report on stderr\n"
        "gpuctl job --json hello.jdl          # the report on stdout, the payload's output in "
        "./gpuctl-ID"},
+      {"probe", true, "", false,
+       "the GPUs of this node, with all that vendor tools and libraries know of them",
+       "What `gpuctl discover` finds, enriched by lspci, udev, nvidia-smi, NVML, amdgpu_top, "
+       "rocm-smi, "
+       "amd-smi, xpu-smi and\n"
+       "nvtop, as far as they are installed. Each is asked in a child with a deadline: one that "
+       "hangs "
+       "costs its own answer,\n"
+       "never the others'. Every field says its sources; contradictions are problems.\n\n"
+       "With `--from` recorded outputs are read instead, joined with each other and with `--root`. "
+       "KIND is a tool's name or\n"
+       "its whole command; where it is left out the file's content tells. FILE may be a text, a "
+       "gzip, "
+       "an archive or a folder.",
+       "gpuctl probe                                  # a table for people\n"
+       "gpuctl probe --json --deadline 10s            # for programs; the keys are stable\n"
+       "gpuctl probe --watch 1s --count 5 --json      # telemetry, one JSON object a line\n"
+       "gpuctl probe --from 'lspci -nn=lspci.txt' --from smi.xml --json"},
       {"config", false, "", false, "print every setting in force and where it comes from",
        "Sources, each over the one before: /etc/gpuctl/config.json, the file named by "
        "GPUCTL_CONFIG, environment variables,\n"
@@ -90,7 +108,7 @@ const std::vector<Flag>& flags() {
       {"help", 'h', nullptr, "", false, "explain the verb and its flags"},
       {"version", 0, nullptr, "", false, "print the version"},
 
-      {"pci-ids", 0, "FILE", "discover,run,job", false,
+      {"pci-ids", 0, "FILE", "discover,run,job,probe", false,
        "names of PCI devices to use where FILE is newer than those built in; none: never"},
       {"job", 0, "ID", "run,job,kill,tree", false,
        "the job's id: letters, digits, `.`, `_`, `-`; at most 64"},
@@ -143,6 +161,14 @@ const std::vector<Flag>& flags() {
       {"spare", 0, "PID|NAME=VALUE", "kill", true,
        "no TERM, only the KILL at the deadline, for this process, or for all with this entry in "
        "their environment"},
+      {"from", 0, "KIND=FILE", "probe", true,
+       "read a recorded output instead of asking this machine; may be given several times"},
+      {"source", 0, "NAME", "probe", true, "ask only this source; may be given several times"},
+      {"deadline", 0, "DUR", "probe", false, "how long a tool may take [30s]"},
+      {"container", 0, "IMAGE", "probe", false,
+       "an Apptainer image with lspci, for hosts that have none"},
+      {"watch", 0, "DUR", "probe", false, "answer again and again, with this time between"},
+      {"count", 0, "N", "probe", false, "with --watch: stop after N answers"},
       {"man", 0, nullptr, "help", false, "print the manual page"},
       {"completion", 0, "SHELL", "help", false, "print the completion script for bash or zsh"},
   };

@@ -5,6 +5,7 @@ PYBIND11_MODULE(_core, module) {
   module.attr("version") = GPUCTL_VERSION;
   gpuctl::bindings::bind_base(module);
   gpuctl::bindings::bind_gpu(module);
+  gpuctl::bindings::bind_catalogue(module);
   gpuctl::bindings::bind_proc(module);
   gpuctl::bindings::bind_cgroup(module);
   gpuctl::bindings::bind_job(module);

@@ -109,6 +109,31 @@ def discover_json(root: str, pci_ids: str | None, slot: Mapping[str, str]) -> st
 def slot_variables() -> list[str]:
     """Variables by which batch systems say which GPUs a slot may use."""
 
+class Description(TypedDict):
+    name: str | None
+    chip: str | None
+    model: str | None
+    architecture: str | None
+    isa: str | None
+    integrated: bool
+
+def classify_functions(
+    rows: Sequence[tuple[str, int, int, int, str]],
+) -> list[tuple[str, str, str]]:
+    """Address, class (24 bits), vendor, device, driver: `gpu`, `ignored` or `unrelated`; why."""
+
+def describe_gpu(
+    vendor: int,
+    device: int,
+    revision: int | None,
+    memory_total_bytes: int | None,
+    pci_ids: str | None,
+) -> Description:
+    """What ids tell; the memory chooses between boards of one id."""
+
+def catalogue_ids(vendor: int, name: str) -> list[int]:
+    """The devices of this full name in the table compiled in."""
+
 def load_config(flags: Mapping[str, str]) -> list[Setting]:
     """Every setting in force: system file, GPUCTL_CONFIG, environment, then `flags`."""
 

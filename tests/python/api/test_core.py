@@ -64,6 +64,7 @@ def test_rows_have_the_keys_of_the_stub(stub: ast.Module) -> None:
         "Flag": _core.flags("job"),
         "ExitCode": _core.exit_codes(),
         "KillReason": _core.kill_reasons(),
+        "Description": [_core.describe_gpu(0x10DE, 0x20B0, None, None, "none")],
         "Identity": [_core.identify("/", os.getpid())],
     }
     for node in stub.body:

@@ -1,0 +1,129 @@
+"""The two questions: what is in this machine (`probe`), and what did that recording say (`replay`).
+
+Example:
+    answer = probe(deadline="10s")
+    answer = replay(["sysfs-tree=sys.tar.gz", "nvidia-smi -q -x=smi.xml"])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gpuctl import _core
+from gpuctl.discovery.answer import make_answer
+from gpuctl.discovery.attribute import attribute_jobs
+from gpuctl.discovery.live import SOURCES, Source, ask_sources, source_row
+from gpuctl.discovery.reading import Reading
+from gpuctl.discovery.recordings import parse_spec, read_recording, read_root
+from gpuctl.discovery.stuck import StuckRegister
+from gpuctl.durations import Duration, flag_text
+from gpuctl.errors import UsageError
+from gpuctl.settings import Settings
+
+__all__ = ["DEFAULT_DEADLINE", "Prober", "probe", "replay"]
+
+DEFAULT_DEADLINE = "30s"  # eight cards without persistence mode are slow
+_VENDOR_IDS = ("nvidia", "amd", "intel")
+
+
+def probe(
+    *,
+    deadline: Duration = DEFAULT_DEADLINE,
+    sources: Sequence[str] | None = None,
+    container: str | None = None,
+) -> dict[str, Any]:
+    """This machine: the kernel's files, and every tool that fits (or those named by `sources`)."""
+    return Prober(deadline, sources, container).answer()
+
+
+def replay(recordings: Sequence[str], *, root: str | None = None) -> dict[str, Any]:
+    """Recorded outputs, each `KIND=FILE` or FILE, and the tree `root`, joined."""
+    settings = Settings.load({"root": root})
+    return replay_with(settings, recordings)
+
+
+def replay_with(settings: Settings, recordings: Sequence[str]) -> dict[str, Any]:
+    pci_ids = settings.text("pci_ids")
+    readings, rows = [], []
+    if settings.root != "/":
+        readings.append(read_root(Path(settings.root), pci_ids))
+        rows.append(_recorded_row(readings[-1], settings.root))
+    for spec in recordings:
+        kind, path = parse_spec(spec)
+        for reading in read_recording(kind, path, pci_ids):
+            readings.append(reading)
+            rows.append(_recorded_row(reading, path.name))
+    return make_answer(readings, rows, pci_ids)
+
+
+def _recorded_row(reading: Reading, name: str) -> dict[str, Any]:
+    state = "missing" if reading.missing else "failed" if reading.problems else "ok"
+    if reading.problems and (reading.sightings or reading.inventory):
+        state = "ok"
+    if reading.findings and not reading.sightings:
+        state = "failed"
+    return source_row(reading.source, state, reading, detail=f"recorded: {name}")
+
+
+class Prober:
+    """Asks again and again, for `--watch`: the settings are read once."""
+
+    def __init__(
+        self,
+        deadline: Duration = DEFAULT_DEADLINE,
+        sources: Sequence[str] | None = None,
+        container: str | None = None,
+        settings: Settings | None = None,
+        for_watch: bool = False,
+    ) -> None:
+        self._settings = settings or Settings.load({})
+        text = flag_text(deadline, "deadline")
+        self._deadline = _core.parse_duration_usec(text or DEFAULT_DEADLINE, "`deadline`") / 1e6
+        if self._deadline <= 0:
+            raise UsageError("`deadline` is 0; no tool answers in no time")
+        self._sources = _named(sources)
+        self._container = container
+        self._for_watch = for_watch  # only those that tell what changes
+        self._register = StuckRegister(self._settings.text("state_dir"))
+
+    def readings(self) -> tuple[list[Reading], list[dict[str, Any]]]:
+        kernel = read_root(Path(self._settings.root), self._settings.text("pci_ids"))
+        readings, rows = [kernel], [source_row("kernel", _state_of(kernel), kernel)]
+        if self._settings.root == "/":  # another hardware's tools cannot be asked
+            wanted = self._wanted(kernel)
+            found, told = ask_sources(wanted, self._deadline, self._register, self._container)
+            readings += found
+            rows += told
+        return readings, rows
+
+    def answer(self) -> dict[str, Any]:
+        readings, rows = self.readings()
+        answer = make_answer(readings, rows, self._settings.text("pci_ids"))
+        return attribute_jobs(answer, self._settings.root)
+
+    def _wanted(self, kernel: Reading) -> list[Source]:
+        if self._sources is not None:
+            return [source for source in SOURCES if source.name in self._sources]
+        present = set(_VENDOR_IDS)
+        if kernel.inventory is not None:
+            present = {gpu["vendor"] for gpu in kernel.inventory["gpus"]}
+        wanted = [s for s in SOURCES if s.by_default and (s.vendor is None or s.vendor in present)]
+        if self._for_watch:
+            return [s for s in wanted if s.vendor is not None and s.tells_telemetry]
+        return wanted if present else [s for s in wanted if s.name in ("lspci", "udev")]
+
+
+def _state_of(kernel: Reading) -> str:
+    return "ok" if kernel.inventory is not None else "failed"
+
+
+def _named(sources: Sequence[str] | None) -> set[str] | None:
+    if not sources:
+        return None
+    known = [source.name for source in SOURCES]
+    for each in sources:
+        if each not in known and each != "kernel":
+            raise UsageError(f"unknown source `{each}`; there are: kernel, {', '.join(known)}")
+    return set(sources)
