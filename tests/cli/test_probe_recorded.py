@@ -11,10 +11,10 @@ import subprocess
 from pathlib import Path
 from typing import Any, Callable
 
-import jsonschema
 import pytest
 from nodes.cases import NO_RECORDING, Case, all_cases, recordings_folder
 from nodes.facts import check_gpu, find_gpu
+from schemas import validate
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Probe = Callable[..., "tuple[int, dict[str, Any]]"]
@@ -24,16 +24,8 @@ FOUND, NONE, UNKNOWN, PARTIAL = 0, 1, 3, 4
 NO_LIST = "nvidia-smi error texts"  # kinds of which no GPU count is told
 
 
-@pytest.fixture(scope="session")
-def schema(repository: Path) -> dict[str, Any]:
-    loaded = json.loads((repository / "docs/schema/probe.json").read_text(encoding="utf-8"))
-    jsonschema.Draft202012Validator.check_schema(loaded)
-    assert isinstance(loaded, dict)
-    return loaded
-
-
 @pytest.fixture
-def probe(gpuctl: Run, schema: dict[str, Any]) -> Probe:
+def probe(gpuctl: Run) -> Probe:
     """`probe --json` with --from for each of `specs`; the answer checked by the schema."""
 
     def run(*specs: object) -> tuple[int, dict[str, Any]]:
@@ -41,20 +33,14 @@ def probe(gpuctl: Run, schema: dict[str, Any]) -> Probe:
         done = gpuctl("probe", "--json", *words, env={"GPUCTL_PCI_IDS": "none"})
         assert done.stdout, done.stderr
         answer = json.loads(done.stdout)
-        jsonschema.validate(answer, schema)
+        validate("probe.json", answer)
         assert isinstance(answer, dict)
         return done.returncode, answer
 
     return run
 
 
-def parameter(case: Case) -> Any:
-    """Two KFD nodes at one address, a hand-made recording: whether they are two is the core's."""
-    marks = pytest.mark.xfail(case.name == "kfd-vega10-old", reason="one address", strict=False)
-    return pytest.param(case, id=case.name, marks=marks)
-
-
-@pytest.fixture(params=[parameter(case) for case in CASES])
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
 def case(request: pytest.FixtureRequest, recordings: Path) -> Case:
     found = request.param
     assert isinstance(found, Case)

@@ -7,6 +7,7 @@ Example:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,8 @@ class Prober:
         self._register = StuckRegister(self._settings.text("state_dir"))
 
     def readings(self) -> tuple[list[Reading], list[dict[str, Any]]]:
-        kernel = read_root(Path(self._settings.root), self._settings.text("pci_ids"))
+        slot = {name: os.environ[name] for name in _core.slot_variables() if name in os.environ}
+        kernel = read_root(Path(self._settings.root), self._settings.text("pci_ids"), slot)
         readings, rows = [kernel], [source_row("kernel", _state_of(kernel), kernel)]
         if self._settings.root == "/":  # another hardware's tools cannot be asked
             wanted = self._wanted(kernel)

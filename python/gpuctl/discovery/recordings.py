@@ -15,7 +15,7 @@ import re
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from gpuctl import _core
@@ -177,11 +177,12 @@ def _read_text(words: str | None, text: str, name: str) -> Reading:
     return kind.parse(text)
 
 
-def read_root(root: Path, pci_ids: str | None) -> Reading:
-    """The core's inventory of a tree."""
+def read_root(root: Path, pci_ids: str | None, slot: Mapping[str, str] | None = None) -> Reading:
+    """The core's inventory of a tree; `slot`: what the batch system says, of this machine only."""
     reading = Reading("kernel")
     try:
-        reading.inventory = json.loads(_core.discover_json(os.fspath(root), pci_ids))
+        text = _core.discover_json(os.fspath(root), pci_ids, slot or {})
+        reading.inventory = json.loads(text)
     except GpuctlError as error:
         reading.trouble(error.code, str(error))
     return reading

@@ -49,7 +49,7 @@ def parse(text: str) -> Reading:
     reading = Reading(SOURCE)
     lines = [line[:_MAX_LINE].rstrip() for line in text.split("\n")]
     tagged = any(re.match(rf"(?:Slot|Device):\s+{_ADDRESS}$", line) for line in lines)
-    functions = _tagged(lines) if tagged else _listed(lines)
+    functions = _tagged(reading, lines) if tagged else _listed(lines)
     unique: dict[str, Function] = {}
     for each in functions:
         if unique.setdefault(each.pci_address, each) is not each:
@@ -60,7 +60,7 @@ def parse(text: str) -> Reading:
     return reading
 
 
-def _tagged(lines: list[str]) -> list[Function]:
+def _tagged(reading: Reading, lines: list[str]) -> list[Function]:
     """-vmm: records of `Tag:<TAB>value`, apart by an empty line."""
     records: list[dict[str, str]] = [{}]
     for line in lines:
@@ -74,8 +74,10 @@ def _tagged(lines: list[str]) -> list[Function]:
             if "Slot" in records[-1]:
                 records.append({})
             records[-1]["Slot"] = value
-        else:
+        elif tag != "Slot":
             records[-1][tag] = value
+        else:
+            reading.trouble("malformed", f"`{value[:40]}` is no slot")
     told = any("Driver" in each for each in records)
     return [_of_tags(each, told) for each in records if "Slot" in each]
 
