@@ -62,11 +62,13 @@ class Sample:
         """A structured array, one row a GPU; what is unknown is NaN."""
         numpy = _numpy()
         kinds = [("id", "U48"), ("usable", "?"), ("memory_total_bytes", "f8")]
-        table = numpy.empty(len(self.gpus), dtype=[*kinds, *((name, "f8") for name in FIELDS)])
+        table: Array = numpy.empty(
+            len(self.gpus), dtype=[*kinds, *((name, "f8") for name in FIELDS)]
+        )
         for at, gpu in enumerate(self.gpus):
             numbers = [gpu["memory_total_bytes"], *(gpu[name] for name in FIELDS)]
             table[at] = (gpu["id"], gpu["usable"], *(_float(each) for each in numbers))
-        return table  # type: ignore[no-any-return]
+        return table
 
 
 def _float(value: float | None) -> float:
