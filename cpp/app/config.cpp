@@ -13,7 +13,7 @@ Json to_json(const Config& config) {
                         {"origin", value.origin},
                         {"enforced_by", json_or_null(value.enforced_by)},
                         {"variable", key.variable},
-                        {"flag", std::string("--") + key.flag}});
+                        {"flag", *key.flag == '\0' ? Json(nullptr) : Json(std::string("--") + key.flag)}});
   }
   return {{"schema", "gpuctl.config/1"}, {"settings", settings}};
 }

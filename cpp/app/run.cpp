@@ -159,6 +159,14 @@ Result<std::uint64_t> parse_cpus(const std::string& text) {
   return usage("`--cpus " + printable(text) + "`: expected a number such as 2 or 0.5");
 }
 
+void add_margins(const Config& config, job::Spec& spec) {
+  spec.preempt = cgroup::find_policy(*config.text("preempt"));  // never: nullopt
+  spec.margins.slot_bytes_per_core = *config.size_bytes("slot_margin");
+  spec.margins.swap_bytes = *config.size_bytes("swap_margin");
+  spec.margins.machine_bytes = *config.size_bytes("machine_margin");
+  spec.margins.spared_bytes_per_core = *config.size_bytes("spared_memory");
+}
+
 Result<void> add_limits(const Invocation& invocation, job::Spec& spec) {
   spec.cgroups = !invocation.has("no-cgroups");
   if (const std::optional<std::string> memory = invocation.last("memory")) {
@@ -238,6 +246,7 @@ Result<job::Spec> make_spec(const Context& context) {
   spec.argv = context.invocation.operands;
   if (spec.argv.empty() || spec.argv[0].empty()) return usage("no command to run");
   spec.environment = inherited(context.environment);
+  add_margins(context.config, spec);
   spec.die_with_parent = context.invocation.has("die-with-parent");
   add_bus(context, spec);
   spec.batch = {context.environment.find("SLURM_JOB_ID"), condor_job_id(context.environment)};

@@ -133,6 +133,9 @@ const std::vector<Flag>& flags() {
        "memory the payload may use: 8GB, 8000 (MB), in steps of 1024 [what the slot leaves]"},
       {"cpus", 0, "N", "run", false, "CPU time it may use, in CPUs: 2, 0.5 [what the slot has]"},
       {"pids", 0, "N", "run", false, "processes and threads it may have at once"},
+      {"preempt", 0, "POLICY", "run", false,
+       "never, growth, relative_use or absolute_use: which job of a slot goes when its memory runs "
+       "out [relative_use]"},
       {"no-cgroups", 0, nullptr, "run,job", false,
        "make no cgroup for the payload (to find faults)"},
       {"leave-slot", 0, "WHEN", "run,job", false,

@@ -43,6 +43,11 @@ Result<void> check_value(const ConfigKey& key, const std::string& text, const st
       const Result<std::int64_t> usec = parse_duration_usec(text, std::string("`") + key.key + "`");
       return usec ? Result<void>() : config_error(origin, usec.error().detail);
     }
+    case ConfigKind::size: {
+      const Result<std::uint64_t> bytes =
+          parse_jalien_size_bytes(text, std::string("`") + key.key + "`");
+      return bytes ? Result<void>() : config_error(origin, bytes.error().detail);
+    }
     case ConfigKind::choice:
       if (choice_rank(key, text) >= 0) return {};
       return config_error(origin, std::string("`") + key.key + "`: expected one of " +
@@ -213,6 +218,18 @@ const std::vector<ConfigKey>& config_keys() {
       {"outer_grace", "GPUCTL_OUTER_GRACE", "outer-grace", Kind::duration,
        Order::smaller_is_stronger, "25s", nullptr,
        "time between TERM and KILL when the batch system ends us, below its own limit"},
+      {"preempt", "GPUCTL_PREEMPT", "preempt", Kind::choice, Order::fixed, "relative_use",
+       "never|growth|relative_use|absolute_use",
+       "which job of a slot goes when its memory runs out: who grew most, who uses most of its "
+       "request, who uses most"},
+      {"slot_margin", "GPUCTL_SLOT_MARGIN", "", Kind::size, Order::fixed, "50MB",
+       nullptr, "memory that a slot's jobs leave free, for each core"},
+      {"swap_margin", "GPUCTL_SWAP_MARGIN", "", Kind::size, Order::fixed, "1GB", nullptr,
+       "swap that they leave free on the machine, at most half of it"},
+      {"machine_margin", "GPUCTL_MACHINE_MARGIN", "", Kind::size, Order::fixed, "1GB",
+       nullptr, "memory that they leave free on the machine"},
+      {"spared_memory", "GPUCTL_SPARED_MEMORY", "", Kind::size, Order::fixed, "2GB",
+       nullptr, "a job that uses less, for each core, never goes"},
       {"pci_ids", "GPUCTL_PCI_IDS", "pci-ids", Kind::text, Order::fixed, nullptr, nullptr,
        "the system's file of PCI names, used where it is newer than the names compiled in; `none` "
        "for never"},
@@ -224,6 +241,12 @@ std::optional<std::int64_t> Config::duration_usec(const std::string& key) const 
   const std::optional<std::string> set = text(key);
   if (!set) return std::nullopt;
   return *parse_duration_usec(*set, key);  // checked when it was loaded
+}
+
+std::optional<std::uint64_t> Config::size_bytes(const std::string& key) const {
+  const std::optional<std::string> set = text(key);
+  if (!set) return std::nullopt;
+  return *parse_jalien_size_bytes(*set, key);  // checked when it was loaded
 }
 
 Result<Config> Config::load(const ConfigSources& sources) {

@@ -122,23 +122,9 @@ std::uint64_t pilots_memory(const Place& place) {
   return sum;
 }
 
-// The least memory.max from `place` upwards. ".." never leads out of the hierarchy: its depth is known.
-std::optional<std::uint64_t> slot_memory(const Place& place) {
-  std::optional<std::uint64_t> least = number_in(place.dir.get(), "memory.max");
-  std::string up = "..";
-  const auto depth = std::count(place.directory.begin(), place.directory.end(), '/') -
-                     std::count(place.mount_point.begin(), place.mount_point.end(), '/');
-  for (auto level = depth; level > 0; --level, up += "/..") {
-    const std::optional<std::uint64_t> limit =
-        number_in(place.dir.get(), (up + "/memory.max").c_str());
-    if (limit && (!least || *limit < *least)) least = limit;
-  }
-  return least;
-}
-
 std::optional<std::uint64_t> memory_limit(const Place& place, const GroupLimits& limits) {
   if (limits.memory_bytes) return limits.memory_bytes;
-  const std::optional<std::uint64_t> slot = slot_memory(place);
+  const std::optional<std::uint64_t> slot = slot_memory_limit(place);
   if (!slot) return std::nullopt;
   const std::uint64_t gap = std::min(*slot / 4, kLeastGap + pilots_memory(place));
   return *slot - gap;
@@ -195,6 +181,20 @@ void remove_groups_below(int dir_fd, unsigned levels) {
 }
 
 }  // namespace
+
+// ".." never leads out of the hierarchy: its depth is known.
+std::optional<std::uint64_t> slot_memory_limit(const Place& place) {
+  std::optional<std::uint64_t> least = number_in(place.dir.get(), "memory.max");
+  std::string up = "..";
+  const auto depth = std::count(place.directory.begin(), place.directory.end(), '/') -
+                     std::count(place.mount_point.begin(), place.mount_point.end(), '/');
+  for (auto level = depth; level > 0; --level, up += "/..") {
+    const std::optional<std::uint64_t> limit =
+        number_in(place.dir.get(), (up + "/memory.max").c_str());
+    if (limit && (!least || *limit < *least)) least = limit;
+  }
+  return least;
+}
 
 Result<JobGroup> make_group(const Place& place, const std::string& name,
                             const GroupLimits& limits) {

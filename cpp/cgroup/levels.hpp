@@ -1,6 +1,7 @@
 // A cgroup and its ancestors as far as they can be seen, nearest first, and the values of their files.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>

@@ -1,6 +1,7 @@
 // Scanners of the accounting files, without an allocation. What is no number stays unknown; nothing is ever guessed.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 #include <vector>
 

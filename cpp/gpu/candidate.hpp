@@ -2,6 +2,7 @@
 // health.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>

@@ -1,6 +1,7 @@
 // The records of one job: what a stranger needs to end and to finish it. See state_dir.hpp for their places.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>

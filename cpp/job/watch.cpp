@@ -13,12 +13,14 @@
 #include "gpuctl/proc/walk.hpp"
 #include "memory.hpp"
 #include "run.hpp"
+#include "slot_guard.hpp"
 
 namespace gpuctl::job {
 namespace {
 
 constexpr Usec kSampleEvery = 10 * kUsecPerSec;
 constexpr Usec kGuardEvery = kUsecPerSec;
+constexpr Usec kSlotEvery = 5 * kUsecPerSec;
 // Where nobody follows the trace a start is noticed this late at most: a short payload does not pay for waking us in
 // between.
 constexpr Usec kExecLook = kUsecPerSec / 50;
@@ -29,7 +31,11 @@ constexpr Usec kLeftoverGrace =
 
 class Watch {
  public:
-  Watch(Run& run, Fd signals) : run_(run), signals_(std::move(signals)) {}
+  Watch(Run& run, Fd signals) : run_(run), signals_(std::move(signals)) {
+    if (run.group && run.group->memory_limit_bytes && run.spec.preempt)
+      slot_guard_.emplace(run.fs, *run.place, *run.group, *run.spec.preempt, run.spec.margins);
+    next_sample_ = monotonic_usec() + sample_interval();
+  }
 
   void loop() {
     while (!run_.all_reaped && run_.ending.stage() != Ending::Stage::given_up) {
@@ -305,7 +311,9 @@ class Watch {
     return run_.spec.limits.memory_bytes && !(run_.group && run_.group->memory_limit_bytes);
   }
 
-  Usec sample_interval() const { return guards_memory() ? kGuardEvery : kSampleEvery; }
+  Usec sample_interval() const {
+    return guards_memory() ? kGuardEvery : slot_guard_ ? kSlotEvery : kSampleEvery;
+  }
 
   void sample(Usec now) {
     next_sample_ = now + sample_interval();
@@ -315,6 +323,12 @@ class Watch {
     note_peak(rss_bytes, "process_tree");
     run_.trace.event("sample", {{"processes", all.size()}, {"rss_bytes", rss_bytes}});
     if (guards_memory() && rss_bytes > *run_.spec.limits.memory_bytes) guard_memory(all);
+    if (slot_guard_ && !run_.ending.has_begun()) guard_slot();
+  }
+
+  void guard_slot() {
+    if (const std::optional<std::string> evidence = slot_guard_->sentence())
+      begin_ending("OOM_PREEMPTED", *evidence, SIGTERM, run_.spec.forced_kill_timeout);
   }
 
   void guard_memory(const std::vector<proc::Stat>& all) {
@@ -330,7 +344,8 @@ class Watch {
   Run& run_;
   Fd signals_;
   std::vector<pollfd> waiting_{};  // of the last wait, with what is ready
-  Usec next_sample_ = monotonic_usec() + sample_interval();
+  std::optional<SlotGuard> slot_guard_;
+  Usec next_sample_ = 0;
   Usec exec_look_at_ = monotonic_usec() + (run_.trace.is_followed() ? 0 : kExecLook);
   std::uint64_t asked_ticks_ = 0;  // when TERM went out last; 0: not yet
   bool exec_known_ = false;

@@ -1,6 +1,7 @@
 // How one process becomes a Row: its stat line, and the optional columns in files of their own.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 

@@ -120,3 +120,25 @@ def test_in_slurm_the_slots_counter_is_shared(node: Node) -> None:
     assert "payload 137" in told
     assert (report["oom"]["level"], report["oom"]["certain"]) == ("slot", False)
     assert report["kill_reason"]["name"] == "OOM_SYSTEM"
+
+
+HOLD = "import sys, time; b = bytearray(int(sys.argv[1]) << 20); time.sleep(float(sys.argv[2]))"
+
+
+def test_who_has_to_go_when_the_slot_runs_out(node: Node) -> None:
+    """Two jobs side by side; who uses most of its request is preempted, the other one goes on."""
+    node.put(HOLD.encode(), "/tmp/hold.py")
+    settings = "GPUCTL_SPARED_MEMORY=50MB GPUCTL_SLOT_MARGIN=60MB GPUCTL_MACHINE_MARGIN=1MB"
+    run_job = f"{settings} gpuctl -q run --state-dir /tmp/state --forced-kill-timeout 1"
+    script = f"""
+        {run_job} --job small --memory 400 --report /tmp/small.json -- python3 /tmp/hold.py 120 25 &
+        {run_job} --job large --memory 400 --report /tmp/large.json -- python3 /tmp/hold.py 300 60 &
+        wait
+    """
+    done = node.run(script, place="scope", options=["--property=MemoryMax=500M"], timeout=240)
+    small, large = (json.loads(node.get(f"/tmp/{each}.json")) for each in ("small", "large"))
+    assert large["kill_reason"]["name"] == "OOM_PREEMPTED", (done.stderr, large)
+    assert large["kill_reason"]["jalien_code"] == 40
+    text = large["kill_reason"]["detail"]["text"]
+    assert "the slot has" in text and "job-large." in text and "the largest share" in text
+    assert (small["kill_reason"]["name"], small["exit"]["code"]) == ("OK", 0)

@@ -6,7 +6,7 @@ using namespace gpuctl::cgroup;
 
 namespace {
 
-constexpr std::uint64_t kGB = 1000 * kMegabyte;
+constexpr std::uint64_t kGB = 1024 * kMegabyte;
 
 // A slot of eight cores with 32 GB: 400 MB of it are the margin.
 SlotMemory slot(std::uint64_t used) { return {8, used, 32 * kGB, 0, 0, 100 * kGB}; }
@@ -46,7 +46,7 @@ TEST_CASE("the evidence names the margin, the job and the numbers") {
       choose_victim(slot(32 * kGB + kGB), kJobs, PreemptionPolicy::relative_use, Margins());
   REQUIRE(victim);
   CHECK(victim->evidence ==
-        "the slot has 0 MB left, 400 MB are kept free; job 2.0 uses 6000 MB of 4000 MB, the "
+        "the slot has 0 MB left, 400 MB are kept free; job 2.0 uses 6144 MB of 4096 MB, the "
         "largest share");
 }
 
@@ -56,11 +56,11 @@ TEST_CASE("swap and the machine have margins too") {
   state.swap_total_bytes = 8 * kGB;
   state.swap_free_bytes = kGB / 2;
   CHECK(broken_margin(state, Margins()) ==
-        "the machine's swap has 500 MB left, 1000 MB are kept free");
+        "the machine's swap has 512 MB left, 1024 MB are kept free");
   state.swap_total_bytes = 0;  // a machine without swap keeps none free
   CHECK(broken_margin(state, Margins()).empty());
   state.machine_available_bytes = kGB / 4;
-  CHECK(broken_margin(state, Margins()) == "the machine has 250 MB left, 1000 MB are kept free");
+  CHECK(broken_margin(state, Margins()) == "the machine has 256 MB left, 1024 MB are kept free");
 }
 
 TEST_CASE("everybody who asks with the same numbers gets the same answer") {

@@ -19,7 +19,7 @@
 
 namespace gpuctl {
 
-enum class ConfigKind { text, path, duration, choice, boolean };
+enum class ConfigKind { text, path, duration, size, choice, boolean };
 
 // Which of two values is the stronger one. `fixed`: an enforced value cannot be changed.
 enum class ConfigOrder { fixed, smaller_is_stronger, later_choice_is_stronger, true_is_stronger };
@@ -27,7 +27,7 @@ enum class ConfigOrder { fixed, smaller_is_stronger, later_choice_is_stronger, t
 struct ConfigKey {
   const char* key;       // as in the file: "forced_kill_timeout"
   const char* variable;  // "GPUCTL_FORCED_KILL_TIMEOUT"
-  const char* flag;      // "forced-kill-timeout"
+  const char* flag;      // "forced-kill-timeout"; empty: none
   ConfigKind kind;
   ConfigOrder order;
   const char* default_text;  // nullptr: no value
@@ -58,6 +58,7 @@ class Config {
   const ConfigValue& value(const std::string& key) const { return values_.at(key); }
   std::optional<std::string> text(const std::string& key) const { return value(key).text; }
   std::optional<std::int64_t> duration_usec(const std::string& key) const;
+  std::optional<std::uint64_t> size_bytes(const std::string& key) const;
   bool boolean(const std::string& key) const { return text(key) == "true"; }
 
  private:

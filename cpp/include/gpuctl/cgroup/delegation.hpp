@@ -41,6 +41,9 @@ Result<Place> find_place(const HostFs& fs);
 // The same for a directory that is known, as a record has it; nothing is checked but that it is a cgroup of v2.
 Result<Place> open_place(const HostFs& fs, const std::string& directory);
 
+// The least memory.max from `place` upwards, as far as it is seen; nullopt: no limit.
+std::optional<std::uint64_t> slot_memory_limit(const Place& place);
+
 // "job-4711.0f3a5b7c9d1e".
 std::string group_name(const std::string& job_id, const std::string& nonce);
 

@@ -16,13 +16,13 @@
 
 namespace gpuctl::cgroup {
 
-inline constexpr std::uint64_t kMegabyte = 1'000'000;
+inline constexpr std::uint64_t kMegabyte = std::uint64_t{1} << 20;
 
 struct Margins {
   std::uint64_t slot_bytes_per_core = 50 * kMegabyte;
-  std::uint64_t swap_bytes = 1000 * kMegabyte;
-  std::uint64_t machine_bytes = 1000 * kMegabyte;
-  std::uint64_t spared_bytes_per_core = 2000 * kMegabyte;  // who uses less is never chosen
+  std::uint64_t swap_bytes = 1024 * kMegabyte;
+  std::uint64_t machine_bytes = 1024 * kMegabyte;
+  std::uint64_t spared_bytes_per_core = 2048 * kMegabyte;  // who uses less is never chosen
 };
 
 // Who goes first: `growth`: who grew most since the last look; `relative_use`: who uses most of what it asked for;

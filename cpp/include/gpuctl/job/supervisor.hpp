@@ -23,6 +23,7 @@
 #include "gpuctl/cgroup/bus.hpp"
 #include "gpuctl/cgroup/delegation.hpp"
 #include "gpuctl/cgroup/leave_slot.hpp"
+#include "gpuctl/cgroup/slot_memory.hpp"
 #include "gpuctl/fence/spawn.hpp"
 #include "gpuctl/job/report.hpp"
 
@@ -48,6 +49,9 @@ struct Spec {
   cgroup::GroupLimits limits;  // of the job
   cgroup::LeaveSetting leave_slot = cgroup::LeaveSetting::automatic;
   cgroup::BusPlaces bus;  // how systemd is reached; its uid is found out
+  // Who has to go when several jobs of one slot run out of memory; nullopt: nobody.
+  std::optional<cgroup::PreemptionPolicy> preempt = cgroup::PreemptionPolicy::relative_use;
+  cgroup::Margins margins;
   std::optional<Usec> ttl;
   Usec forced_kill_timeout = 60 * kUsecPerSec;
   Usec outer_grace = 25 * kUsecPerSec;

@@ -9,6 +9,7 @@
 // CgroupSet a cgroup with its sub-cgroups                                   (cgroup_target.hpp)
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
