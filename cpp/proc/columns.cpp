@@ -111,7 +111,7 @@ std::optional<std::uint64_t> number_behind(std::string_view text, std::string_vi
     std::string_view line = next_line(text, '\n');
     if (line.substr(0, key.size()) != key) continue;
     line.remove_prefix(key.size());
-    line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
+    line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
     std::uint64_t number = 0;
     const auto result = std::from_chars(line.data(), line.data() + line.size(), number);
     if (result.ec != std::errc()) return std::nullopt;

@@ -239,10 +239,10 @@ def test_who_left_a_job_is_found_by_its_nonce(
     """The supervisor is killed, and its first process with it; what that had started lives on as
     somebody's child."""
     state = ["--state-dir", str(tmp_path / "state")]
-    run = [str(gpuctl_binary), "run", "-q", "--process-fence", "session", *state, "--job", "j"]
+    run = [str(gpuctl_binary), "run", "-q", "--process-fence", "session", "--no-cgroups"]
     payload = "setsid sleep 60 & echo $!; wait"
     with subprocess.Popen(
-        [*run, "--", "sh", "-c", payload], stdout=subprocess.PIPE, text=True
+        [*run, *state, "--job", "j", "--", "sh", "-c", payload], stdout=subprocess.PIPE, text=True
     ) as job:
         assert job.stdout is not None
         left = int(job.stdout.readline())
