@@ -71,10 +71,10 @@ std::vector<DeviceNode> gpu_nodes(const HostFs& fs) {
 }
 
 std::optional<std::vector<std::string>> OpenNodes::of(pid_t pid) const {
-  if (nodes_.empty() && fs_.is_live()) return std::vector<std::string>();  // nobody holds what is not there
   const std::string path = std::string(host_paths::kProc) + "/" + std::to_string(pid) + "/fd";
   const Result<Dir> descriptors = fs_.open_dir(path);
   if (!descriptors) return std::nullopt;
+  if (nodes_.empty()) return std::vector<std::string>();  // nobody holds what is not there
   const Result<std::vector<std::string>> names = descriptors->names();
   if (!names) return std::nullopt;
   std::set<std::string> held_now;

@@ -35,7 +35,7 @@ class OpenNodes {
   // `fs`: whose /proc is read; it outlives the object.
   OpenNodes(const HostFs& fs, std::vector<DeviceNode> nodes) : fs_(fs), nodes_(std::move(nodes)) {}
 
-  // Paths, sorted, each once; none, and nothing is read, on a node without such devices. nullopt where /proc/PID/fd may not be read or the process is gone.
+  // Paths, sorted, each once; none, and nothing is listed, on a node without such devices. nullopt where /proc/PID/fd may not be read or the process is gone.
   std::optional<std::vector<std::string>> of(pid_t pid) const;
 
  private:
