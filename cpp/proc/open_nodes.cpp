@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <set>
@@ -74,7 +75,8 @@ std::optional<std::vector<std::string>> OpenNodes::of(pid_t pid) const {
   const std::string path = std::string(host_paths::kProc) + "/" + std::to_string(pid) + "/fd";
   const Result<Dir> descriptors = fs_.open_dir(path);
   if (!descriptors) return std::nullopt;
-  if (nodes_.empty()) return std::vector<std::string>();  // nobody holds what is not there
+  if (nodes_.empty() && ::faccessat(descriptors->fd(), ".", R_OK, AT_EACCESS) == 0)
+    return std::vector<std::string>();  // nobody holds what is not there
   const Result<std::vector<std::string>> names = descriptors->names();
   if (!names) return std::nullopt;
   std::set<std::string> held_now;
