@@ -8,12 +8,13 @@ Json to_json(const Config& config) {
   Json settings = Json::array();
   for (const ConfigKey& key : config_keys()) {
     const ConfigValue& value = config.value(key.key);
-    settings.push_back({{"key", key.key},
-                        {"value", json_or_null(value.text)},
-                        {"origin", value.origin},
-                        {"enforced_by", json_or_null(value.enforced_by)},
-                        {"variable", key.variable},
-                        {"flag", *key.flag == '\0' ? Json(nullptr) : Json(std::string("--") + key.flag)}});
+    settings.push_back(
+        {{"key", key.key},
+         {"value", json_or_null(value.text)},
+         {"origin", value.origin},
+         {"enforced_by", json_or_null(value.enforced_by)},
+         {"variable", key.variable},
+         {"flag", *key.flag == '\0' ? Json(nullptr) : Json(std::string("--") + key.flag)}});
   }
   return {{"schema", "gpuctl.config/1"}, {"settings", settings}};
 }

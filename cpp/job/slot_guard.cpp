@@ -69,8 +69,7 @@ std::vector<cgroup::JobMemory> SlotGuard::read_jobs() const {
   std::vector<cgroup::JobMemory> jobs;
   for (const std::string& name : cgroup::group_names(place_.dir.get())) {
     if (name.compare(0, 4, kJobPrefix) != 0) continue;
-    const Result<Fd> dir =
-        open_at(place_.dir.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    const Result<Fd> dir = open_at(place_.dir.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     const auto held = dir ? held_bytes(dir->get()) : std::nullopt;
     if (!held) continue;
     cgroup::JobMemory job;

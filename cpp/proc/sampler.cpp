@@ -36,8 +36,8 @@ std::optional<Births> births_in(const std::optional<std::string_view>& loadavg) 
   const std::string_view text = trim(loadavg->substr(loadavg->find('/') + 1));
   const std::size_t blank = std::min(text.find(' '), text.size());
   const Result<std::uint64_t> threads = parse_unsigned(text.substr(0, blank), "threads");
-  const Result<std::uint64_t> last = parse_unsigned(text.substr(std::min(blank + 1, text.size())),
-                                                    "last pid", 10, 0x7fffffff);
+  const Result<std::uint64_t> last =
+      parse_unsigned(text.substr(std::min(blank + 1, text.size())), "last pid", 10, 0x7fffffff);
   if (!threads || !last) return std::nullopt;
   return Births{*threads, static_cast<pid_t>(*last)};
 }
@@ -128,7 +128,8 @@ struct Sampler::State {
   // that (born with a number of its own choosing, or all numbers came round within one interval) is found later.
   Result<void> list_if_born() {
     const bool its_turn = samples % kListEvery == 0;
-    const auto now = loadavg ? births_in(proc.read_open(loadavg.get(), kLoadavgBytes)) : std::nullopt;
+    const auto now =
+        loadavg ? births_in(proc.read_open(loadavg.get(), kLoadavgBytes)) : std::nullopt;
     const std::optional<Births> before = std::exchange(births, now);
     if (its_turn || !now || !before || now->last < before->last ||
         now->last - before->last > kMostTried ||
