@@ -5,8 +5,8 @@ psutil reads the parent of every process of the node; gpuctl goes down from the 
 kernel tells of each process's children, so that its cost is the job's. It also reads names, users,
 times, memory and open device nodes of each, which psutil's list has not read yet.
 
-Not shown: jobs of threads (each thread has a list of children of its own), and a node with GPUs, where the
-descriptors of each process are listed too: that doubles the cost.
+Not shown: jobs of threads (each thread has a list of children of its own), and a node with GPUs,
+where the descriptors of each process are listed too: that doubles the cost.
 """
 
 from __future__ import annotations

@@ -152,7 +152,7 @@ def test_bad_calls(which: int | str, error: type[Exception]) -> None:
 def test_bad_watches() -> None:
     for arguments in ({"count": 0}, {"count": 1, "interval": -1}, {"count": 1, "interval": 1e9}):
         with pytest.raises(errors.UsageError):
-            cgroups.watch(**arguments)  # type: ignore[arg-type]
+            cgroups.watch(**arguments)
     with pytest.raises(errors.UsageError, match="needs a pid"):
         cgroups.usage(processes=True)
 
