@@ -6,7 +6,8 @@
 
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/cgroup/group.hpp"
-#include "gpuctl/cgroup/group_files.hpp"
+#include "gpuctl/cgroup/json.hpp"
+#include "gpuctl/cgroup/sampler.hpp"
 #include "gpuctl/cgroup/home.hpp"
 #include "leave.hpp"
 
@@ -14,16 +15,6 @@ namespace gpuctl::job {
 namespace {
 
 constexpr int kShellsKill = 128 + SIGKILL;  // what a shell whose command had a KILL ends with
-
-std::optional<std::uint64_t> number(const Result<std::string>& text, const char* what) {
-  if (!text) return std::nullopt;
-  const Result<std::uint64_t> value = parse_unsigned(trim(*text), what);
-  return value ? std::optional<std::uint64_t>(*value) : std::nullopt;
-}
-
-std::optional<std::uint64_t> key_of(const Run& run, const char* file, const char* key) {
-  return number(cgroup::read_key(run.group->dir.get(), file, key), key);
-}
 
 // Where the counters of memory kills are that tell about this job.
 void begin_oom_watch(Run& run) {
@@ -137,15 +128,25 @@ void drop_group(Run& run, const std::string& why) {
   begin_oom_watch(run);
 }
 
+std::optional<cgroup::OneSample> sample_group(const Run& run) {
+  if (!run.group) return std::nullopt;
+  const Result<cgroup::Group> group =
+      cgroup::Group::at(run.fs, run.place->directory + "/" + run.group->name);
+  if (!group) return std::nullopt;
+  return cgroup::sample_once(run.fs, *group);
+}
+
 void read_group(Run& run) {
-  if (!run.group) return;
+  const std::optional<cgroup::OneSample> sample = sample_group(run);
+  if (!sample || sample->error) return;
+  using cgroup::Field;
   Usage& usage = run.report.usage;
-  const auto user = key_of(run, "cpu.stat", "user_usec");
-  const auto system = key_of(run, "cpu.stat", "system_usec");
+  const auto user = sample->usage.get(Field::cpu_user);
+  const auto system = sample->usage.get(Field::cpu_system);
   if (user) usage.cpu_user_usec = static_cast<Usec>(*user);
   if (system) usage.cpu_system_usec = static_cast<Usec>(*system);
-  run.report.cgroup->memory_peak_bytes =
-      number(cgroup::read_file(run.group->dir.get(), "memory.peak"), "memory.peak");
+  run.report.cgroup->memory_peak_bytes = sample->usage.get(Field::memory_peak);
+  run.report.cgroup->usage_json = to_line(cgroup::usage_json(*sample, "cgroup"));
 }
 
 bool judge_memory_kill(Run& run) {

@@ -2,6 +2,7 @@
 // removed after its end. Without one the job goes on without, and the report says why.
 #pragma once
 
+#include "gpuctl/cgroup/sampler.hpp"
 #include "run.hpp"
 
 namespace gpuctl::job {
@@ -14,6 +15,9 @@ void make_group(Run& run);
 
 // It cannot be used after all: removes it and says why.
 void drop_group(Run& run, const std::string& why);
+
+// What it uses now; nullopt: the job has none.
+std::optional<cgroup::OneSample> sample_group(const Run& run);
 
 // Its counters into the report, while it still has them.
 void read_group(Run& run);

@@ -78,6 +78,7 @@ Json cgroup_json(const std::optional<CgroupReport>& group) {
           {"controllers", group->controllers},
           {"memory_limit_bytes", json_or_null(group->memory_limit_bytes)},
           {"memory_peak_bytes", json_or_null(group->memory_peak_bytes)},
+          {"usage", Json::parse(group->usage_json)},
           {"notes", group->notes}};
 }
 

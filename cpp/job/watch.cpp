@@ -10,7 +10,9 @@
 #include <cstring>
 
 #include "gpuctl/base/json.hpp"
+#include "gpuctl/cgroup/json.hpp"
 #include "gpuctl/proc/walk.hpp"
+#include "group.hpp"
 #include "memory.hpp"
 #include "run.hpp"
 #include "slot_guard.hpp"
@@ -321,7 +323,10 @@ class Watch {
     const std::vector<proc::Stat> all = members();
     const std::uint64_t rss_bytes = resident_bytes(all);
     note_peak(rss_bytes, "process_tree");
-    run_.trace.event("sample", {{"processes", all.size()}, {"rss_bytes", rss_bytes}});
+    Json event = {{"processes", all.size()}, {"rss_bytes", rss_bytes}};
+    const auto usage = run_.trace.is_followed() ? sample_group(run_) : std::nullopt;
+    event["usage"] = usage ? cgroup::usage_json(*usage, "cgroup") : Json(nullptr);
+    run_.trace.event("sample", event);
     if (guards_memory() && rss_bytes > *run_.spec.limits.memory_bytes) guard_memory(all);
     if (slot_guard_ && !run_.ending.has_begun()) guard_slot();
   }
