@@ -6,9 +6,9 @@
 
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/cgroup/group.hpp"
+#include "gpuctl/cgroup/home.hpp"
 #include "gpuctl/cgroup/json.hpp"
 #include "gpuctl/cgroup/sampler.hpp"
-#include "gpuctl/cgroup/home.hpp"
 #include "leave.hpp"
 
 namespace gpuctl::job {
