@@ -38,7 +38,10 @@ def decode(data: bytes) -> str:
 
 @dataclass
 class Json:
-    """`value` of a whole document; else `pieces`, each with the member name that it stood under."""
+    """`value` of a whole document; `pieces` of a broken one, or of what follows the document.
+
+    Each piece comes with the member name that it stood under.
+    """
 
     value: Any = None
     pieces: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -50,31 +53,31 @@ def load_json(text: str, is_piece: Callable[[dict[str, Any]], bool]) -> Json:
     if len(text) > MAX_CHARACTERS:
         return Json(trouble=f"more than {MAX_CHARACTERS} characters")
     decoder = json.JSONDecoder()
-    problem = "no JSON document in it"
-    for start in _starts(text):
-        try:
-            value, _ = decoder.raw_decode(text, start)
-        except RecursionError:
-            return Json(trouble="nested too deeply")
-        except ValueError as error:
-            problem = f"broken JSON: {error}"
-            continue
-        if isinstance(value, (dict, list)) and not _is_noise(value):
-            return Json(value)
-    return Json(pieces=list(_pieces(text, decoder, is_piece)), trouble=problem)
+    start = _START.search(text)
+    if start is None:
+        return Json(trouble="no JSON document in it")
+    try:
+        value, end = decoder.raw_decode(text, start.start(1))
+    except RecursionError:
+        return Json(trouble="nested too deeply")
+    except ValueError as error:
+        pieces = list(_pieces(text, decoder, is_piece))
+        return Json(pieces=pieces, trouble=f"broken JSON: {error}")
+    return _with_rest(value, text[end:], is_piece, decoder)
 
 
-def _is_noise(value: Any) -> bool:
-    """`[INFO]`-like words that happen to be JSON: an empty list, a list of scalars."""
-    return isinstance(value, list) and not any(isinstance(each, (dict, list)) for each in value)
+# The document opens a line, and does not look like the `[INFO]` or `[12:00]` of a log.
+_START = re.compile(r"(?:^|\n)[ \t]*(\{(?=\s*[\"}])|\[(?=\s*[{\[\]\"]))")
 
 
-def _starts(text: str) -> Iterator[int]:
-    """The first brackets that may open the document: at the start of a line."""
-    for count, found in enumerate(re.finditer(r"(?:^|\n)[ \t]*([{\[])", text)):
-        if count >= 8:
-            return
-        yield found.start(1)
+def _with_rest(
+    value: Any, rest: str, is_piece: Callable[[dict[str, Any]], bool], decoder: json.JSONDecoder
+) -> Json:
+    """What follows the document may be another one, or show that it ended too early."""
+    if not re.search(r"[{\"]", rest):
+        return Json(value)
+    more = list(_pieces(rest, decoder, is_piece))
+    return Json(value, more, "there is more after the end of the document")
 
 
 _MEMBER = re.compile(r'(?:"((?:[^"\\]|\\.){1,80})"\s*:\s*)?(\{)')

@@ -163,7 +163,7 @@ def _read_text(words: str | None, text: str, name: str) -> Reading:
         reading = Reading(words)
         reading.trouble("malformed", f"`{name}` is no archive or folder, as this kind is")
         return reading
-    kind = kind_of(words, text)
+    kind = kind_of(words, text) if text.strip() else None
     if kind is None:
         reading = Reading(words or "unknown")
         what = "is empty" if not text.strip() else "is of no kind that gpuctl knows"

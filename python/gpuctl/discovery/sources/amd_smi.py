@@ -37,7 +37,7 @@ def parse(text: str) -> Reading:
     rows = [each for _, each in found.pieces]
     if found.value is not None:
         value = found.value
-        rows = value if isinstance(value, list) else as_list(value.get("gpu_data"))
+        rows = (value if isinstance(value, list) else as_list(value.get("gpu_data"))) + rows
     for row in rows:
         _take(reading, as_dict(row))
     if not rows:

@@ -31,16 +31,24 @@ def parse(text: str) -> Reading:
     active = [each for _, each in found.pieces]
     asleep: list[Any] = []
     if isinstance(found.value, list):
-        active = found.value
+        active = found.value + active
     elif isinstance(found.value, dict):
-        active = as_list(found.value.get("devices"))
+        active = as_list(found.value.get("devices")) + active
         asleep = as_list(found.value.get("suspended_devices"))
         reading.put(rocm_version=values.text(found.value.get("ROCm version")))
+        _count(reading, "devices", found.value, active)
+        _count(reading, "suspended_devices", found.value, asleep)
     for device in active:
         _take(reading, device)
     for device in asleep:
         _take_asleep(reading, device)
     return reading
+
+
+def _count(reading: Reading, name: str, document: dict[str, Any], rows: list[Any]) -> None:
+    said = values.whole(document.get(f"{name}_len"))
+    if said is not None and said > len(rows):
+        reading.trouble("incomplete", f"`{name}` has {len(rows)} of {said} devices")
 
 
 def _is_device(node: dict[str, Any]) -> bool:

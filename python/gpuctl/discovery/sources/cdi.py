@@ -48,7 +48,9 @@ def _load(reading: Reading, text: str) -> dict[str, Any]:
         found = load_json(text, lambda node: "containerEdits" in node and "name" in node)
         if found.trouble:
             reading.trouble("malformed", found.trouble)
-        return as_dict(found.value) or {"devices": [each for _, each in found.pieces]}
+        spec = dict(as_dict(found.value))
+        spec["devices"] = as_list(spec.get("devices")) + [each for _, each in found.pieces]
+        return spec
     yaml = load_yaml(text)
     if yaml.odd_lines:
         reading.trouble("malformed", f"{yaml.odd_lines} lines of the CDI spec were not understood")

@@ -39,6 +39,12 @@ def parse(text: str) -> Reading:
     for name, count in shares.items():
         own = _own(ads, re.sub(r"[-/]", "_", name))
         _take(reading, name, own, common, count, parents)
+    keys = [re.fullmatch(r"(\w+?)(?:DevicePciBusId|DeviceUuid)", key) for key in ads]
+    described = {key.group(1) for key in keys if key}
+    unlisted = described - {re.sub(r"[-/]", "_", name) for name in shares} - set(_COMMON)
+    if unlisted:
+        words = f"{len(unlisted)} GPUs are described and not listed: `{sorted(unlisted)[0]}`"
+        reading.trouble("malformed", words)
     if not listed:
         reading.trouble("malformed", "no DetectedGPUs in the output of condor_gpu_discovery")
     return reading

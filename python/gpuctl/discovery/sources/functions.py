@@ -18,8 +18,35 @@ __all__ = ["VENDORS", "add_functions", "class_of_name", "device_of_name", "vendo
 
 VENDORS = {"10de": "nvidia", "1002": "amd", "8086": "intel"}
 
-# the words of pci.ids that matter here; others are no display and no GPU vendor's concern
+# the words of pci.ids for what NVIDIA and AMD make, and for the neighbours of GPUs
 _CLASSES = {
+    "non-vga unclassified device": 0x0000,
+    "vga compatible unclassified device": 0x0001,
+    "unclassified device": 0x0000,
+    "scsi storage controller": 0x0100,
+    "mass storage controller": 0x0180,
+    "non-volatile memory controller": 0x0108,
+    "serial attached scsi controller": 0x0107,
+    "multimedia video controller": 0x0400,
+    "multimedia controller": 0x0480,
+    "eisa bridge": 0x0602,
+    "infiniband to pci host bridge": 0x060A,
+    "communication controller": 0x0780,
+    "serial controller": 0x0700,
+    "modem": 0x0703,
+    "system peripheral": 0x0880,
+    "pic": 0x0800,
+    "iommu": 0x0806,
+    "sd host controller": 0x0805,
+    "input device controller": 0x0980,
+    "firewire (ieee 1394)": 0x0C00,
+    "infiniband controller": 0x0207,
+    "fabric controller": 0x0208,
+    "encryption controller": 0x1080,
+    "signal processing controller": 0x1180,
+    "performance counters": 0x1101,
+    "non-essential instrumentation": 0x1300,
+    "processor": 0x0B80,
     "vga compatible controller": 0x0300,
     "xga compatible controller": 0x0301,
     "3d controller": 0x0302,
@@ -43,7 +70,7 @@ _CLASSES = {
     "ram memory": 0x0500,
     "memory controller": 0x0580,
 }
-_OTHER_CLASS = 0x0880
+UNKNOWN_CLASS = 0xFF0000
 
 # the start of a vendor's name, lower case
 _VENDOR_NAMES = (
@@ -71,9 +98,9 @@ _VENDOR_NAMES = (
 
 
 def class_of_name(words: str) -> int | None:
-    """The class, 24 bits, by its English name; a name of no interest is 'other'."""
+    """The class, 24 bits, by its English name; UNKNOWN_CLASS for words that are none."""
     name = words.strip().lower()
-    return (_CLASSES.get(name, _OTHER_CLASS) << 8) if name else None
+    return _CLASSES[name] << 8 if name in _CLASSES else UNKNOWN_CLASS if name else None
 
 
 def vendor_of_name(words: str) -> str | None:

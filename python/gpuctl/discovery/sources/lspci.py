@@ -15,6 +15,7 @@ import re
 from gpuctl.discovery import values
 from gpuctl.discovery.reading import Function, Reading
 from gpuctl.discovery.sources.functions import (
+    UNKNOWN_CLASS,
     add_functions,
     class_of_name,
     device_of_name,
@@ -49,7 +50,9 @@ def parse(text: str) -> Reading:
     reading = Reading(SOURCE)
     lines = [line[:_MAX_LINE].rstrip() for line in text.split("\n")]
     tagged = any(re.match(rf"(?:Slot|Device):\s+{_ADDRESS}$", line) for line in lines)
-    functions = _tagged(reading, lines) if tagged else _listed(lines)
+    functions = _tagged(reading, lines) if tagged else _listed(reading, lines)
+    for each in functions:
+        _check_class(reading, each)
     unique: dict[str, Function] = {}
     for each in functions:
         if unique.setdefault(each.pci_address, each) is not each:
@@ -95,7 +98,19 @@ def _of_tags(record: dict[str, str], driver_told: bool) -> Function:
     return function
 
 
-def _listed(lines: list[str]) -> list[Function]:
+def _check_class(reading: Reading, function: Function) -> None:
+    """A class that is no words of lspci: what it is of a GPU vendor's cannot be told."""
+    told = " ".join([*function.names, function.vendor_id or ""])
+    ours = re.search(r"nvidia|10de|1002|amd/ati", told, re.IGNORECASE)
+    if function.class_code == UNKNOWN_CLASS and ours:
+        words = "its class is not known, so whether it is a GPU cannot be told"
+        reading.trouble("malformed", words, function.pci_address)
+
+
+_OTHER_LINES = re.compile(r"\s|[0-9a-f]{2,3}: |pcilib:|lspci:")
+
+
+def _listed(reading: Reading, lines: list[str]) -> list[Function]:
     """One line a device, or a block of indented lines below it."""
     functions: list[Function] = []
     blocks: list[list[str]] = []
@@ -104,6 +119,8 @@ def _listed(lines: list[str]) -> list[Function]:
         if made:
             functions.append(made)
             blocks.append([])
+        elif line and not _OTHER_LINES.match(line):
+            reading.trouble("malformed", f"a line is no device: `{line[:60]}`")
         elif blocks:
             blocks[-1].append(line)
     told = any("\tKernel driver in use:" in line for block in blocks for line in block)

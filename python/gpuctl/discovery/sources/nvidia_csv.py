@@ -21,7 +21,7 @@ from gpuctl.discovery.sources.nvidia_fields import (
     node_facts,
     sighting_of,
 )
-from gpuctl.discovery.sources.nvidia_text import take_errors
+from gpuctl.discovery.sources.nvidia_text import is_error, take_errors
 
 __all__ = ["is_csv", "parse_csv"]
 
@@ -87,6 +87,7 @@ def parse_csv(text: str, columns: list[str] | None = None) -> Reading:
     for at, row in enumerate(rows):
         _take_app(reading, names, row) if apps else _take_gpu(reading, names, row, at)
     _take_words(reading, broken_lines)
+    _check_count(reading, names, rows)
     versions = {s.facts.get("driver_version") for s in reading.sightings} - {None}
     node_facts(reading, versions.pop() if len(versions) == 1 else None, None)
     if not reading.sightings and not reading.findings and not apps:
@@ -156,9 +157,17 @@ def _take_words(reading: Reading, lines: list[str]) -> None:
             reading.add(found)
     reading.findings.extend(words.findings)
     reading.missing = words.missing
-    odd = [line for line in lines if not re.search(r"GPU|NVML|NVIDIA-SMI|found", line)]
+    odd = [line for line in lines if not is_error(line)]
     if odd:
         reading.trouble("malformed", f"{len(odd)} lines of the CSV are no rows: `{odd[0][:80]}`")
+
+
+def _check_count(reading: Reading, names: dict[int, str], rows: list[list[str]]) -> None:
+    """The column `count` says how many GPUs there are."""
+    places = [at for at, name in names.items() if name == "count"]
+    said = max((values.whole(row[at]) or 0 for at in places for row in rows), default=0)
+    if said > len(rows):
+        reading.put(gpus_not_described=said - len(rows))
 
 
 def _addresses(reading: Reading) -> set[str | None]:

@@ -34,6 +34,8 @@ def parse_table(text: str) -> Reading:
     reading = Reading(SOURCE)
     gpus: dict[int, Sighting] = {}
     section = "gpus"
+    rows = [line[:400] for line in _until_mig(text) if "Pwr:Usage" not in line]
+    seconds = sum(1 for line in rows if _SECOND.match(line) and not _FIRST.match(line))
     lines = [line[:400] for line in text.split("\n")]
     for line, following in zip(lines, [*lines[1:], ""]):
         if re.match(r"\| (?:MIG devices|Processes):", line):
@@ -51,7 +53,21 @@ def parse_table(text: str) -> Reading:
     node_facts(reading, version, cuda.group(1) if cuda else None)
     if not reading.sightings:
         reading.trouble("malformed", "no GPU in the table of nvidia-smi")
+    elif seconds > len(gpus) or _odd_rows(text, gpus):
+        reading.trouble("malformed", "a row of the table of nvidia-smi is not understood")
+    elif not text.rstrip().endswith(("+", "|")):
+        reading.trouble("incomplete", "the table of nvidia-smi is cut off")
     return reading
+
+
+def _until_mig(text: str) -> list[str]:
+    return re.split(r"^\| (?:MIG devices|Processes):", text, flags=re.MULTILINE)[0].split("\n")
+
+
+def _odd_rows(text: str, gpus: dict[int, Sighting]) -> bool:
+    """A line that begins like a GPU's and is none."""
+    starts = [re.match(r"\|\s{1,4}(\d{1,3})\s{2,}\S", line) for line in _until_mig(text)]
+    return any(int(found.group(1)) not in gpus for found in starts if found)
 
 
 def _no_processes_yet(gpus: dict[int, Sighting], section: str) -> None:

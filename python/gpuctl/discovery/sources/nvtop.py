@@ -27,7 +27,7 @@ def parse(text: str) -> Reading:
     found = load_json(text, lambda node: "device_name" in node)
     if found.trouble:
         reading.trouble("malformed", found.trouble)
-    rows = [each for _, each in found.pieces] or as_list(found.value)
+    rows = [*as_list(found.value), *(each for _, each in found.pieces)]
     for at, row in enumerate(rows):
         _take(reading, as_dict(row), at)
     return reading

@@ -56,7 +56,7 @@ def _take_json(reading: Reading, text: str) -> None:
     )
     if found.trouble:
         reading.trouble("malformed", found.trouble)
-    members = found.pieces if found.value is None else list(as_dict(found.value).items())
+    members = [*as_dict(found.value).items(), *found.pieces]
     named = set(re.findall(r'"(card\d{1,4})"\s*:', text))
     for name, node in members:
         card = _CARD.match(name)
@@ -110,6 +110,14 @@ def _take_text(reading: Reading, text: str) -> None:
             cells.update(_concise_cells(concise, following))
     for index, cells in sorted(cards.items()):
         _take(reading, index, cells)
+    if cards and sorted(cards) != list(range(len(cards))):
+        reading.trouble("incomplete", f"it lists the GPUs {sorted(cards)}; some are left out")
+    rows = [at for at, line in enumerate(lines) if _CONCISE.match(line[:1000].strip())]
+    if rows and not any(line.startswith("====") for line in lines[rows[-1] :]):
+        reading.trouble("incomplete", "the table of rocm-smi is cut off")
+    odd = [line for line in lines if re.match(r"\s*\d{1,4}\s+\[", line)]
+    if len(odd) > len(cards):
+        reading.trouble("malformed", "a row of the table of rocm-smi is not understood")
     version = re.search(r"^Driver version: (\S+)", text, re.MULTILINE)
     _take_system(reading, {"Driver version": version.group(1) if version else None})
 

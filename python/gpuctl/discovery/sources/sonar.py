@@ -12,7 +12,6 @@ from typing import Any
 from gpuctl.discovery import values
 from gpuctl.discovery.documents import load_json
 from gpuctl.discovery.reading import Reading, Sighting
-from gpuctl.discovery.values import as_dict
 
 __all__ = ["is_sonar", "parse"]
 
@@ -32,8 +31,7 @@ def parse(text: str) -> Reading:
     found = load_json(text, lambda node: "manufacturer" in node)
     if found.trouble:
         reading.trouble("malformed", found.trouble)
-    rows = [each for _, each in found.pieces]
-    for row in rows or list(_cards(found.value, 0)):
+    for row in [*_cards(found.value, 0), *(each for _, each in found.pieces)]:
         _take(reading, row)
     return reading
 
@@ -42,7 +40,7 @@ def _cards(value: Any, depth: int) -> Iterator[dict[str, Any]]:
     if depth > 8:
         return
     if isinstance(value, dict):
-        if "manufacturer" in value:
+        if "manufacturer" in value or ("index" in value and {"uuid", "model"} & value.keys()):
             yield value
             return
         for each in value.values():
@@ -67,7 +65,6 @@ def _take(reading: Reading, row: dict[str, Any]) -> None:
         )
     )
     model = values.text(row.get("model"))
-    as_dict(row)
     sighting.put(
         vendor_id=vendor_id,
         names=[model] if model else None,

@@ -30,7 +30,7 @@ def parse(text: str) -> Reading:
     records: list[dict[str, str]] = []
     for line in text.split("\n"):
         if line.startswith("P: "):
-            records.append({})
+            records.append({"P": line[3:4096].strip()})
         elif line.startswith("E: ") and records:
             name, _, value = line[3:4096].partition("=")
             records[-1].setdefault(name.strip(), value.strip())
@@ -44,6 +44,9 @@ def read_properties(records: Iterable[Mapping[str, str]]) -> Reading:
     reading = Reading(SOURCE)
     functions: dict[str, Function] = {}
     for record in records:
+        if "SUBSYSTEM" not in record and values.address(_slot(record)):
+            words = f"a record of a PCI device is not whole: `{_slot(record)}`"
+            reading.trouble("malformed", words, values.address(_slot(record)))
         if record.get("SUBSYSTEM") != "pci":
             continue
         function = function_of(record)
@@ -56,7 +59,8 @@ def read_properties(records: Iterable[Mapping[str, str]]) -> Reading:
 
 
 def _slot(record: Mapping[str, str]) -> str:
-    return record.get("PCI_SLOT_NAME") or record.get("DEVPATH", "").rsplit("/", 1)[-1]
+    path = record.get("DEVPATH") or record.get("P", "")
+    return record.get("PCI_SLOT_NAME") or path.rsplit("/", 1)[-1]
 
 
 def _complaint(record: Mapping[str, str]) -> str:

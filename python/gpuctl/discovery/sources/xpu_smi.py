@@ -26,10 +26,10 @@ def is_xpu_smi(text: str) -> bool:
 def parse(text: str) -> Reading:
     reading = Reading(SOURCE, vendor="intel")
     found = load_json(text, _is_device)
-    if found.trouble:
+    rows = [*_devices(found.value), *(each for _, each in found.pieces)]
+    if found.trouble and (found.value is None or not found.pieces):  # two documents are usual
         reading.trouble("malformed", found.trouble)
-    rows = [each for _, each in found.pieces]
-    for row in rows or list(_devices(found.value)):
+    for row in rows:
         _take(reading, row)
     if not reading.sightings:
         reading.trouble("malformed", "no GPU in the output of xpu-smi")
