@@ -91,6 +91,15 @@ def test_the_ttl_of_the_jdl_ends_the_job(site: Site) -> None:
     assert report["kill_reason"]["name"] == "TTL"
 
 
+def test_a_fifth_more_memory_than_the_jdl_asks_for(site: Site) -> None:
+    """JAliEn's margin; what the flag says goes before."""
+    site.script("exec python3 -I -S -c 'b = bytearray(100 << 20); import time; time.sleep(3)'")
+    jdl = site.jdl('Executable = "payload.sh"; MemorySize = "100";')
+    assert site.report(jdl, "--no-cgroups")["kill_reason"]["name"] == "OK"
+    report = site.report(jdl, "--no-cgroups", "--memory", "60", "--forced-kill-timeout", "1s")
+    assert report["kill_reason"]["name"] == "MEMORY_USAGE"
+
+
 def test_a_flag_overrides_the_times_of_the_jdl(site: Site) -> None:
     site.script("trap '' TERM; sleep 600 & wait; sleep 600")
     jdl = site.jdl('Executable = "payload.sh"; TTL = 5000; ForcedKillTimeout = 500;')

@@ -329,3 +329,23 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)
+
+
+def test_more_memory_than_it_may_use(run: Runner) -> None:
+    """Without a cgroup gpuctl measures; the reason says who decided."""
+    eat = "b = bytearray(150 << 20); import time; time.sleep(60)"
+    command = [sys.executable, "-I", "-S", "-c", eat]
+    report = run(command, memory="80", cgroups=False, forced_kill_timeout=1)
+    assert (report.kill_reason.name, report.kill_reason.jalien_code) == ("MEMORY_USAGE", 80)
+    within = run([sys.executable, "-c", "pass"], memory="2GB", cpus=1.5, pids=500)
+    assert within.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"memory": "lots"}, {"memory": "0"}, {"cpus": 0}, {"cpus": "-1"}, {"pids": 0}, {"pids": -3}],
+    ids=str,
+)
+def test_limits_that_cannot_be(run: Runner, options: Mapping[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        run(["true"], **options)
