@@ -66,7 +66,7 @@ def never_started(
         "wall_usec": 0,
         **dict.fromkeys(_NULLS_OF_USAGE),
         "gpus": [],
-        **dict.fromkeys(("lease_id", "cgroup")),
+        **dict.fromkeys(("lease_id", "cgroup", "oom")),
         "fence": {
             "demanded": Settings.load(options.settings_flags()).text("fence"),
             "process": None,
