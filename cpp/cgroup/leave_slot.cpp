@@ -66,6 +66,12 @@ LeaveDecision decide_leaving(const SlotFacts& facts, const ManagerPowers& powers
   decision.leave = true;
   decision.reason = std::string("what ") + words_for(facts.kind) + " limits is imposed again";
   decision.impose = *facts.limits;
+  if (decision.impose.memory_bytes && facts.job_memory_bytes) {
+    *decision.impose.memory_bytes =
+        std::min(*decision.impose.memory_bytes, *facts.job_memory_bytes + kSupervisorRoomBytes);
+  } else if (decision.impose.memory_bytes) {
+    decision.takes_all_memory = true;
+  }
   if (powers.devices && facts.devices && facts.devices->is_filtered)
     decision.impose.devices = facts.devices->allowed;
   keep(decision.impose.cpu_millis, powers.cpu, "the limit of CPU time", decision);

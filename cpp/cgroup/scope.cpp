@@ -19,7 +19,7 @@ constexpr Usec kFirstPause = 100'000;
 constexpr int kLongestLookMs = 50;
 constexpr std::size_t kLongestName = 255;
 constexpr const char* kTool = "busctl";
-const std::string kUsualPath = "/usr/bin:/bin";  // an empty PATH would mean the current directory
+constexpr const char* kUsualPath = "/usr/bin:/bin";  // an empty one would be the current directory
 
 // Between half of `pause` and all of it: many jobs of a node start at once.
 Usec with_jitter(Usec pause) {
@@ -204,13 +204,13 @@ Result<Scope> make_scope(const HostFs& fs, const BusPlaces& places, const ScopeR
   Result<std::vector<std::string>> arguments = scope_arguments(request);
   if (!arguments) return fail(arguments.error());
   Asking asking(fs, places, request, std::move(*arguments), monotonic_usec() + request.timeout);
-  std::optional<Error> refused;
+  Error refused;
   for (const BusAddress& bus : *buses) {
     Result<Scope> scope = asking.ask(bus);
     if (scope || asking.step() != BusStep::next_address) return scope;
-    if (!refused) refused = scope.error();
+    if (refused.detail.empty()) refused = scope.error();
   }
-  return fail(*refused);
+  return fail(std::move(refused));
 }
 
 }  // namespace gpuctl::cgroup

@@ -71,7 +71,7 @@ int open_signals() {
   ::setsid();
   close_all_but(channel);
   ::prctl(PR_SET_DUMPABLE, 0);
-  ::prctl(PR_SET_NAME, "gpuctl-tether");
+  ::prctl(PR_SET_NAME, kTetherName);
   const int signals = open_signals();
   if (signals < 0 || !tell(channel, 0)) ::_exit(1);
   while (true) {

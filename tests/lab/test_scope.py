@@ -14,7 +14,7 @@ HOME = "/home/pilot"
 REPORT = f"{HOME}/report.json"
 RUN = f"gpuctl run --state-dir {HOME}/state --report {REPORT}"
 MANAGER = "/sys/fs/cgroup/user.slice/user-2000.slice/user@2000.service"
-SCOPES = f"ls -d {MANAGER}/app.slice/gpuctl-* /sys/fs/cgroup/system.slice/gpuctl-* 2>/dev/null"
+SCOPES = f"ls {MANAGER}/app.slice /sys/fs/cgroup/system.slice | grep ^gpuctl-"
 WHERE = "sed -n s/^0:://p /proc/self/cgroup"
 SLOT_HAS_ENDED = "the slot has ended"
 
@@ -182,7 +182,9 @@ def test_a_supervisor_killed_in_its_scope(node: Node, fence: str) -> None:
     remote.finish(b"", 60)
     if fence == "session":
         assert node.run(SCOPES).code == 0
-        node.run(f"gpuctl -q run --state-dir {HOME}/state --leave-slot=never -- true").check()
+    else:
+        assert nothing_is_left(node)
+    node.run(f"gpuctl -q run --state-dir {HOME}/state --leave-slot=never -- true").check()
     assert nothing_is_left(node)
     assert "gpuctl-tether" not in commands(node)
     assert node.run(f"ls {HOME}/state/jobs/2000").stdout == ""
@@ -194,15 +196,15 @@ def test_killed_at_any_moment_of_the_move(node: Node) -> None:
     node.wait_for_place("scope")
     script = f"""
         for ms in $(seq 0 2 120); do
-            gpuctl -q run --state-dir {HOME}/state -- sleep 4711 &
+            gpuctl -q run --state-dir {HOME}/state -- sleep 4711 </dev/null >/dev/null 2>&1 &
             sleep $(printf '0.%03d' $ms); kill -KILL $!; wait $!
         done 2>/dev/null"""
     node.run(script)
-    node.run("for i in $(seq 50); do pgrep -f 'sleep 4711' || break; sleep 0.1; done")
     assert nothing_is_left(node)
     assert not {"gpuctl-tether", "gpuctl-init", "busctl", "sleep"} & set(commands(node))
-    failed = node.run("systemctl --user list-units --all --plain --no-legend 'gpuctl-*'")
-    assert failed.stdout == ""
+    units = "systemctl --user list-units --all --plain --no-legend 'gpuctl-*'"
+    forgotten = node.run(f'for i in $(seq 50); do [ -z "$({units})" ] && exit; sleep 0.1; done')
+    assert forgotten.code == 0, node.run(units).stdout
 
 
 # ---- in a slot ----
@@ -246,6 +248,23 @@ def test_a_slurm_jobs_limits_hold_outside_of_it(node: Node) -> None:
     assert (ended["kill_reason"]["name"], ended["oom"]["level"]) == ("OOM_SYSTEM", "job")
     stayed = node.run(f"{RUN} --leave-slot=never -- {WHERE}", place="slurm").check()
     assert "slurmstepd.scope/job_" in stayed.stdout
+
+
+@pytest.mark.lab("vm")
+def test_two_jobs_of_a_slot_do_not_both_take_its_memory(node: Node) -> None:
+    """The second stays, unless each was given its part."""
+    without_device_filter(node)
+    memory = f"sh -c 'cat /sys/fs/cgroup$({WHERE})/../memory.max'"
+    script = f"""
+        gpuctl -q run --state-dir {HOME}/state -- sh -c 'echo up >{HOME}/up; sleep 4711' &
+        until [ -s {HOME}/up ]; do sleep 0.2; done
+        gpuctl -q run --state-dir {HOME}/state -- {WHERE}
+        gpuctl -q run --state-dir {HOME}/state --memory 20MB -- {memory}
+        kill %1; wait"""
+    done = node.run(script, place="slurm", options=["--mem=150M"]).check()
+    stayed, limit = done.stdout.split()
+    assert "slurmstepd.scope/job_" in stayed
+    assert int(limit) == (20 + 64) << 20
 
 
 @pytest.mark.lab("vm")

@@ -11,10 +11,10 @@ using namespace gpuctl;
 
 namespace {
 
-const std::vector<std::string> kEnvironment = {"PATH=/usr/bin:/bin", "LC_ALL=C"};
+std::vector<std::string> usual() { return {"PATH=/usr/bin:/bin", "LC_ALL=C"}; }
 
 Result<ToolEnd> shell(const std::string& script, Usec timeout = 20 * kUsecPerSec) {
-  return run_tool({{"sh", "-c", script}, kEnvironment, timeout});
+  return run_tool({{"sh", "-c", script}, usual(), timeout});
 }
 
 bool nobody_is_left() { return ::waitpid(-1, nullptr, WNOHANG) == -1 && errno == ECHILD; }
@@ -44,10 +44,10 @@ TEST_CASE("it gets the given environment, no input, and a session of its own") {
 }
 
 TEST_CASE("a program that is not there, or is none, is told from one that fails") {
-  CHECK(run_tool({{"no-such-tool"}, kEnvironment}).error().code == ErrorCode::not_found);
+  CHECK(run_tool({{"no-such-tool"}, usual()}).error().code == ErrorCode::not_found);
   CHECK(run_tool({{"sh"}, {"PATH=/nowhere"}}).error().code == ErrorCode::not_found);
-  CHECK(run_tool({{"/dev/null"}, kEnvironment}).error().code == ErrorCode::permission);
-  CHECK(run_tool({{}, kEnvironment}).error().code == ErrorCode::usage);
+  CHECK(run_tool({{"/dev/null"}, usual()}).error().code == ErrorCode::permission);
+  CHECK(run_tool({{}, usual()}).error().code == ErrorCode::usage);
   CHECK(nobody_is_left());
 }
 

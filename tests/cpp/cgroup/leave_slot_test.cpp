@@ -48,6 +48,20 @@ TEST_CASE("a slot is left with all of its limits, or the lost ones are named") {
   CHECK(some.lost == std::vector<std::string>{"the limit of CPU time", "the set of CPUs"});
 }
 
+TEST_CASE("a job that was given a part of the slot's memory takes that part along, no more") {
+  SlotFacts facts = slurm();
+  CHECK(decide_leaving(facts, kUser).takes_all_memory);
+  facts.job_memory_bytes = 1'000'000'000;
+  CHECK_FALSE(decide_leaving(facts, kUser).takes_all_memory);
+  CHECK(decide_leaving(facts, kUser).impose.memory_bytes ==
+        1'000'000'000 + cgroup::kSupervisorRoomBytes);
+  facts.job_memory_bytes = 3'000'000'000;
+  CHECK(decide_leaving(facts, kUser).impose.memory_bytes == 2'000'000'000);
+  facts.limits->memory_bytes.reset();
+  CHECK_FALSE(decide_leaving(facts, kUser).takes_all_memory);
+  CHECK_FALSE(decide_leaving(facts, kUser).impose.memory_bytes);
+}
+
 TEST_CASE("memory and devices must be limited again, else it stays") {
   CHECK_FALSE(decide_leaving(slurm(), kNone).leave);
   CHECK(mentions(decide_leaving(slurm(), kNone), "memory"));

@@ -34,7 +34,11 @@ struct SlotFacts {
   std::optional<ScopeLimits> limits;  // in force now; nullopt: they could not be read
   std::optional<DeviceView> devices;  // likewise
   LeaveSetting setting = LeaveSetting::automatic;
+  std::optional<std::uint64_t> job_memory_bytes;  // its part of the slot's, where it was given one
 };
+
+// Beside the job's memory, in the scope: the supervisor's.
+inline constexpr std::uint64_t kSupervisorRoomBytes = std::uint64_t{64} << 20;
 
 // What the manager can limit.
 struct ManagerPowers {
@@ -47,8 +51,9 @@ struct ManagerPowers {
 
 struct LeaveDecision {
   bool leave = false;
-  std::string reason;             // to stay or to go, one line
-  ScopeLimits impose;             // on the scope, when leaving
+  std::string reason;  // to stay or to go, one line
+  ScopeLimits impose;  // on the scope, when leaving: the slot's, of its memory the job's part
+  bool takes_all_memory = false;  // of a slot with a limit: one job may do that, no second one
   std::vector<std::string> lost;  // what holds in the slot and will not hold outside
 };
 

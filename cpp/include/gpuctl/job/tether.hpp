@@ -23,6 +23,8 @@
 
 namespace gpuctl::job {
 
+inline constexpr const char* kTetherName = "gpuctl-tether";  // as in /proc/PID/comm
+
 class Tether {
  public:
   // ErrorCode::unsupported where orphans come back to us whatever we do (pid 1 of a container).
