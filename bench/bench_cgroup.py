@@ -6,7 +6,9 @@ sides read the same files and are called from Python in the same interpreter.
 
 Which files there are depends on the machine: all controllers of cgroup v2 on a unified hierarchy;
 where v1 holds them, v2 has cpu.stat and the pressure files alone, and the row says how many files a
-cgroup has. Groups are made below one of the bench's own, which needs root.
+cgroup has. Groups are made below one of the bench's own, which needs root. Of a single cgroup with
+its four files, all in the caches, the floor alone is a tenth of plain Python: there the row shows
+the ratio and the assertion is a looser one.
 
 Not shown: cgroups with hundreds of busy CPUs, whose cpu.stat and memory.stat cost the kernel more.
 """
@@ -27,6 +29,7 @@ from standins import compiled
 
 MOST_OF_FLOOR = 1.3
 MOST_OF_PYTHON = 1 / 10
+MOST_OF_PYTHON_ALONE = 1 / 5
 MOST_OF_A_CORE = 0.5 / 100
 FILES = [
     "cpu.stat",
@@ -149,13 +152,18 @@ def test_against_the_floor(
 
 def test_against_python(compare, crowd: Crowd, sampler: cgroups.Sampler) -> None:
     count = len(crowd.folders)
-    row = compare(
-        f"sample / Path.read_text, {crowd.name}",
-        lambda: take(sampler, count),
-        lambda: in_python(crowd),
-        40,
-    )
-    assert row.ratio <= MOST_OF_PYTHON
+    times = max(1, 20 // count)
+
+    def ours() -> None:
+        for _ in range(times):
+            take(sampler, count)
+
+    def peer() -> None:
+        for _ in range(times):
+            assert len(in_python(crowd)) == count
+
+    row = compare(f"sample / Path.read_text, {crowd.name}", ours, peer, 40)
+    assert row.ratio <= (MOST_OF_PYTHON if count > 1 else MOST_OF_PYTHON_ALONE)
 
 
 def test_the_answers_agree(crowd: Crowd, sampler: cgroups.Sampler) -> None:

@@ -21,7 +21,6 @@ namespace {
 
 using cgroup::Group;
 using cgroup::OneSample;
-using cgroup::Sample;
 using cgroup::Usage;
 
 // nothing: our own; a pid; a path.
@@ -76,6 +75,21 @@ std::string cgroup_json(const py::str& root, const py::object& wanted,
   return value_or_raise(std::move(text));
 }
 
+// As Python keeps it: one block of rows, and what few of them have beside it.
+struct Kept {
+  std::vector<Usage> rows;
+  std::vector<std::pair<std::size_t, cgroup::IoDevice>> devices;
+  std::vector<std::pair<std::size_t, Error>> errors;
+
+  void append(const Usage& row, const std::vector<cgroup::IoDevice>& of_row,
+              const std::optional<Error>& error) {
+    const std::size_t index = rows.size();
+    rows.push_back(row);
+    for (const cgroup::IoDevice& each : of_row) devices.emplace_back(index, each);
+    if (error) errors.emplace_back(index, *error);
+  }
+};
+
 // A Sampler of cgroups and process trees with the root that it reads. It is not moved: the Sampler points into it.
 class LiveCgroups {
  public:
@@ -88,20 +102,20 @@ class LiveCgroups {
   }
   void add_processes(pid_t pid) { sources_.emplace_back(Tree{pid}); }
 
-  std::unique_ptr<Sample> sample() {
+  std::unique_ptr<Kept> sample() {
     const py::gil_scoped_release release;
-    const Sample& now = sampler_.sample();
-    auto sample = std::make_unique<Sample>();
-    sample->rows.reserve(sources_.size());
+    const cgroup::Sample& now = sampler_.sample();
+    auto kept = std::make_unique<Kept>();
+    kept->rows.reserve(sources_.size());
     for (const Source& each : sources_) {
       if (const auto* index = std::get_if<std::size_t>(&each)) {
-        append(*sample, now.rows[*index], now.devices[*index], now.errors[*index]);
+        kept->append(now.rows[*index], now.devices[*index], now.errors[*index]);
       } else {
         const OneSample tree = cgroup::sample_processes(fs_, std::get<Tree>(each).root);
-        append(*sample, tree.usage, tree.devices, tree.error);
+        kept->append(tree.usage, tree.devices, tree.error);
       }
     }
-    return sample;
+    return kept;
   }
   std::size_t descriptors() const { return sampler_.descriptors(); }
 
@@ -111,37 +125,31 @@ class LiveCgroups {
   };
   using Source = std::variant<std::size_t, Tree>;
 
-  static void append(Sample& sample, const Usage& row, const std::vector<cgroup::IoDevice>& devices,
-                     const std::optional<Error>& error) {
-    sample.rows.push_back(row);
-    sample.devices.push_back(devices);
-    sample.errors.push_back(error);
-  }
-
   HostFs fs_;
   cgroup::Sampler sampler_;
   std::vector<Source> sources_;
 };
 
-py::buffer_info rows_of(Sample& sample) {
-  const auto bytes = static_cast<py::ssize_t>(sample.rows.size() * sizeof(Usage));
-  return {sample.rows.data(), 1,   py::format_descriptor<std::uint8_t>::format(), 1, {bytes},
-          {py::ssize_t{1}},   true};
+py::buffer_info rows_of(Kept& kept) {
+  const auto bytes = static_cast<py::ssize_t>(kept.rows.size() * sizeof(Usage));
+  return {kept.rows.data(), 1,   py::format_descriptor<std::uint8_t>::format(), 1, {bytes},
+          {py::ssize_t{1}}, true};
 }
 
-py::list errors_of(const Sample& sample) {
+py::list errors_of(const Kept& kept) {
   py::list list;
-  for (const std::optional<Error>& each : sample.errors)
-    list.append(each ? exception_of(*each) : py::object(py::none()));
+  for (std::size_t i = 0; i < kept.rows.size(); ++i) list.append(py::none());
+  for (const auto& [index, error] : kept.errors) list[index] = exception_of(error);
   return list;
 }
 
-py::list devices_of(const Sample& sample, std::size_t index) {
-  if (index >= sample.devices.size()) throw py::index_error();
+py::list devices_of(const Kept& kept, std::size_t wanted) {
   py::list list;
-  for (const cgroup::IoDevice& each : sample.devices[index])
+  for (const auto& [index, each] : kept.devices) {
+    if (index != wanted) continue;
     list.append(py::make_tuple(std::to_string(each.major) + ":" + std::to_string(each.minor),
                                each.read_bytes, each.write_bytes, each.reads, each.writes));
+  }
   return list;
 }
 
@@ -166,9 +174,9 @@ py::list usage_columns() {
 }  // namespace
 
 void bind_cgroup(py::module_& module) {
-  py::class_<Sample>(module, "CgroupSample", py::buffer_protocol())
+  py::class_<Kept>(module, "CgroupSample", py::buffer_protocol())
       .def_buffer(&rows_of)
-      .def("__len__", [](const Sample& self) { return self.rows.size(); })
+      .def("__len__", [](const Kept& self) { return self.rows.size(); })
       .def_property_readonly("errors", &errors_of)
       .def("devices", &devices_of);
   py::class_<LiveCgroups>(module, "CgroupSampler")

@@ -159,6 +159,8 @@ class Usage(Mapping[str, "int | float | None"]):
 class Sample:
     """All cgroups of a Sampler at one moment, in the order in which they were added."""
 
+    __slots__ = ("_core", "_sources")
+
     def __init__(self, core: _core.CgroupSample, sources: Sequence[str]) -> None:
         self._core = core
         self._sources = sources
@@ -218,7 +220,10 @@ class Sampler:
         self._core: _core.CgroupSampler | None = core
 
     def sample(self) -> Sample:
-        return Sample(self._open().sample(), self._sources)
+        core = self._core
+        if core is None:
+            raise UsageError("this Sampler was closed")
+        return Sample(core.sample(), self._sources)
 
     @property
     def descriptors(self) -> int:
@@ -227,11 +232,6 @@ class Sampler:
 
     def close(self) -> None:
         self._core = None
-
-    def _open(self) -> _core.CgroupSampler:
-        if self._core is None:
-            raise UsageError("this Sampler was closed")
-        return self._core
 
     def __enter__(self) -> Sampler:
         return self

@@ -70,7 +70,7 @@ TEST_CASE("kept descriptors see new contents; files that come later are taken up
   machine.set("/a/memory.current", "2");
   machine.set("/a/pids.current", "9");
   CHECK(sampler.sample().rows[0].get(Field::memory_current) == 2);
-  for (int i = 0; i < 64; ++i) static_cast<void>(sampler.sample());
+  for (int i = 0; i < 256; ++i) static_cast<void>(sampler.sample());
   CHECK(sampler.sample().rows[0].get(Field::pids_current) == 9);
 }
 

@@ -7,7 +7,7 @@
 //
 // A cgroup that was removed has an error (ErrorCode::vanished) and a row that knows nothing, the others answer. When a
 // cgroup of the same path is made again it is taken up, with another `identity`. Files that are not there (controllers
-// that are not enabled, older kernels) are tried again every 64th sample. v1 and hybrid: the same fields where v1 has
+// that are not enabled, older kernels) are tried again every 256th sample. v1 and hybrid: the same fields where v1 has
 // them; memory.oom_control counts this cgroup alone, so it is `local_event_oom_kill`.
 //
 // Uses up to 16 descriptors a cgroup, close-on-exec. Not shared between threads.
