@@ -46,6 +46,12 @@ std::string time_text(std::optional<std::uint64_t> usec) {
   return usec ? format_duration(static_cast<Usec>(*usec)) : kUnknown;
 }
 
+// v1 tells those of the cgroup alone.
+std::optional<std::uint64_t> oom_kills(const Usage& usage) {
+  const std::optional<std::uint64_t> kills = usage.get(Field::event_oom_kill);
+  return kills ? kills : usage.get(Field::local_event_oom_kill);
+}
+
 std::string percent_text(std::optional<double> percent) {
   return percent ? format("%.1f %%", *percent) : kUnknown;
 }
@@ -149,9 +155,7 @@ void add_usage(const cgroup::OneSample& sample, const char* source, Lines& lines
   lines.add("usage", "pids",
             number_text(usage.get(Field::pids_current)) + ", peak " +
                 number_text(usage.get(Field::pids_peak)));
-  const auto kills = usage.get(Field::event_oom_kill);
-  lines.add("usage", "oom kills",
-            number_text(kills ? kills : usage.get(Field::local_event_oom_kill)));
+  lines.add("usage", "oom kills", number_text(oom_kills(usage)));
   lines.add("usage", "pressure",
             "cpu " + percent_text(usage.percent(Field::cpu_some_avg10)) + ", memory " +
                 percent_text(usage.percent(Field::memory_some_avg10)) + ", io " +
@@ -199,7 +203,7 @@ std::string watch_line(const Usage& before, const Usage& now) {
          column(rate_text(before, now, Field::io_read)) +
          column(rate_text(before, now, Field::io_write)) +
          column(number_text(now.get(Field::pids_current))) +
-         column(number_text(now.get(Field::event_oom_kill))) +
+         column(number_text(oom_kills(now))) +
          column(percent_text(now.percent(Field::memory_some_avg10))) + "\n";
 }
 

@@ -125,7 +125,10 @@ Result<Group> Group::at(const HostFs& fs, const std::string& path) {
       if (rest) add(each, *rest);
     }
   }
-  if (branches.empty()) return fail(std::move(error));
+  if (branches.empty()) {
+    error.path = printable(error.path);  // the caller may have it from anybody
+    return fail(std::move(error));
+  }
   std::stable_partition(branches.begin(), branches.end(),
                         [](const Branch& each) { return each.is_v2(); });
   Home home{version_of(branches, mounts), branches.front().path, {}};

@@ -16,7 +16,7 @@ namespace {
 
 using internal::AccountFile;
 
-constexpr std::uint32_t kMissingEvery = 256;   // samples
+constexpr std::uint32_t kMissingEvery = 256;  // samples
 constexpr std::size_t kMaxFileBytes = 65536;  // io.stat of hundreds of devices
 constexpr int kReadFlags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC;
 

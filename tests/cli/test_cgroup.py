@@ -130,6 +130,14 @@ def test_what_is_not_there(gpuctl: Run, operand: str) -> None:
     assert document["problems"][0]["code"] == "not_found"
 
 
+def test_what_was_typed_does_not_reach_the_terminal_as_it_is(gpuctl: Run) -> None:
+    for operand in ("/a\x1b[31m", "a\x1b[31m", "/a\n/../b", "/" + "x" * 5000):
+        done = gpuctl("cgroup", operand)
+        assert done.returncode in (1, 2, 3)
+        assert "\x1b" not in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
 def test_unreadable_and_garbage_are_problems(gpuctl: Run, tmp_path: Path) -> None:
     tree = CgroupTree.load("condor25")
     root = tree.unpack(tmp_path)

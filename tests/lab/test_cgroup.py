@@ -58,7 +58,7 @@ def answers(node: Node, place: str, options: list[str]) -> dict[str, str]:
     node.put(LOAD.encode(), "/tmp/load.py")
     script = (SCOPE if place == "scope" else SLOT) + ASK
     done = node.run(script, place=place, options=options, timeout=400)
-    assert "=== ours.json" in done.stdout, done.stderr
+    assert "code 0" in done.stderr, done.stderr
     parts = done.stdout.split("=== ")[1:]
     return {name: text for name, _, text in (part.partition("\n") for part in parts)}
 
