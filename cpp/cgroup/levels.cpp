@@ -1,5 +1,7 @@
 #include "levels.hpp"
 
+#include <cmath>
+
 #include "gpuctl/base/parse.hpp"
 #include "mounts.hpp"
 
@@ -91,7 +93,7 @@ std::optional<std::uint64_t> micro_cpus(std::uint64_t quota, std::uint64_t perio
   const double cpus = static_cast<double>(quota) / static_cast<double>(period);
   constexpr double kMost = 1e9;  // more CPUs than there can be: no limit
   if (cpus > kMost) return std::nullopt;
-  return static_cast<std::uint64_t>(cpus * static_cast<double>(kMicroCpus) + 0.5);
+  return static_cast<std::uint64_t>(std::llround(cpus * static_cast<double>(kMicroCpus)));
 }
 
 }  // namespace gpuctl::cgroup::internal

@@ -21,9 +21,9 @@ using Scan = void (*)(std::string_view text, Into into);
 std::optional<std::uint64_t> whole_number(std::string_view text);
 
 // The file is one number.
-template <Field field>
+template <Field Target>
 void scan_number(std::string_view text, Into into) {
-  if (const auto value = whole_number(text)) into.usage.set(field, *value);
+  if (const auto value = whole_number(text)) into.usage.set(Target, *value);
 }
 
 // cgroup v2
@@ -43,9 +43,9 @@ void scan_v1_memory_stat(std::string_view text, Into into);
 void scan_v1_oom_control(std::string_view text, Into into);
 void scan_v1_io_bytes(std::string_view text, Into into);
 void scan_v1_io_operations(std::string_view text, Into into);
-template <Field field>
+template <Field Target>
 void scan_v1_nanoseconds(std::string_view text, Into into) {
-  if (const auto value = whole_number(text)) into.usage.set(field, *value / 1000);
+  if (const auto value = whole_number(text)) into.usage.set(Target, *value / 1000);
 }
 
 }  // namespace gpuctl::cgroup::internal

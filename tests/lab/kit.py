@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.image import Image, building, log_file, make_disk, make_entry
-from lab.places import LAB, REPOSITORY, Hold, cache_folder, hash_of, remove_older
+from lab.places import LAB, REPOSITORY, Hold, cache_folder, files_below, hash_of, remove_older
 from lab.progress import run_step
 
 SOURCES = ("CMakeLists.txt", "LICENSE", "README.md", "VERSION", "pyproject.toml", "cmake", "cpp")
@@ -57,9 +57,10 @@ def _make(image: Image, out: Path) -> None:
     kept = cache_folder() / image.builder.name.replace("builder", "objects")  # of the last build
     kept.mkdir(exist_ok=True)
     remove_older("objects", keep=kept)
+    source = _copy_changed(kept / "source")
     run_step(
         "compiling gpuctl for the worker",
-        [LAB / "build-kit.sh", image.builder, REPOSITORY, wheels, kept, folder],
+        [LAB / "build-kit.sh", image.builder, source, wheels, kept, folder],
         log_file("kit"),
         env={**os.environ, "LAB_SCRATCH": str(out / "build")},
     )
@@ -67,6 +68,26 @@ def _make(image: Image, out: Path) -> None:
     for program in sorted((LAB / "kit/bin").iterdir()):
         shutil.copy(program, folder / "bin" / program.name)
     make_disk(folder, out / "kit.img", DISK_BYTES)
+
+
+def _copy_changed(target: Path) -> Path:
+    """The sources beside their objects: what differs is written anew, so that its time is.
+
+    Checkouts share the objects, and a file of one may be older than what another has compiled.
+    """
+    wanted = {}
+    for path in files_below(REPOSITORY / name for name in (*SOURCES, "python", "requirements")):
+        wanted[path.relative_to(REPOSITORY)] = path
+    for path in list(files_below([target])) if target.exists() else []:
+        if path.relative_to(target) not in wanted:
+            path.unlink()
+    for name, path in wanted.items():
+        copy = target / name
+        if not copy.exists() or copy.read_bytes() != path.read_bytes():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+            copy.chmod(path.stat().st_mode & 0o777)
+    return target
 
 
 def _wheels() -> Path:

@@ -27,14 +27,14 @@ time.sleep(600)
 # Asked of a settled load: our answer, the kernel's files beside it, what the load itself says.
 ASK = """
     until [ -s load.used ]; do sleep 0.2; done
-    gpuctl cgroup $group --json > ours.json; echo "code $?" >&2
+    show() { cat $group/memory.stat $group/cpu.stat; echo current $(cat $group/memory.current); }
+    show > before; gpuctl cgroup $group --json > ours.json; echo "code $?" >&2; show > after
     gpuctl cgroup $load --processes --json > tree.json
     gpuctl cgroup $load --json > of_pid.json
-    cat $group/memory.stat > memory.stat; cat $group/cpu.stat > cpu.stat
-    cat $group/memory.current > memory.current; cat $group/memory.peak > memory.peak
+    cat $group/memory.peak > memory.peak
     [ -f $group/io.stat ] && cat $group/io.stat > io.stat
     [ -f $group/pids.current ] && cat $group/pids.current > pids.current
-    for each in *.json memory.* cpu.stat io.stat pids.current load.used; do
+    for each in *.json before after memory.peak io.stat pids.current load.used; do
         [ -f $each ] && { printf '=== %s\\n' $each; cat $each; }
     done
     kill $load"""
@@ -72,18 +72,25 @@ def near(value: float) -> Any:
 
 
 def check_usage(found: dict[str, str]) -> dict[str, Any]:
-    """Ours against the same files, and against what the load knows of itself."""
+    """Ours between what the same files said before and after, within 2 %: in a slot we ourselves
+    use a little of what we count. And against what the load knows of itself."""
     document = json.loads(found["ours.json"])
     usage = document["usage"]
-    memory, cpu = numbers(found["memory.stat"]), numbers(found["cpu.stat"])
-    used = float(found["load.used"]) * 1e6
-    assert usage["memory"]["anon_bytes"] == near(memory["anon"])
+    before, after = numbers(found["before"]), numbers(found["after"])
+
+    def between(value: int, key: str) -> bool:
+        least, most = sorted((before[key], after[key]))
+        return least * 0.98 <= value <= most * 1.02
+
+    assert between(usage["memory"]["anon_bytes"], "anon")
+    assert between(usage["memory"]["file_bytes"], "file")
+    assert between(usage["memory"]["current_bytes"], "current")
     assert usage["memory"]["anon_bytes"] >= 64 << 20
-    assert usage["memory"]["current_bytes"] == near(int(found["memory.current"]))
     assert usage["memory"]["peak_bytes"] == near(int(found["memory.peak"]))
-    assert usage["memory"]["kernel_bytes"] == pytest.approx(memory["kernel"], rel=0.2)
-    assert usage["cpu"]["usage_usec"] == near(cpu["usage_usec"])
-    assert usage["cpu"]["user_usec"] + usage["cpu"]["system_usec"] == near(cpu["usage_usec"])
+    assert between(usage["cpu"]["usage_usec"], "usage_usec")
+    assert between(usage["cpu"]["user_usec"], "user_usec")
+    assert between(usage["cpu"]["system_usec"], "system_usec")
+    used = float(found["load.used"]) * 1e6
     tree = json.loads(found["tree.json"])["usage"]
     assert tree["source"] == "processes"
     assert tree["cpu"]["usage_usec"] == near(used)

@@ -64,9 +64,8 @@ enum class Field : std::uint8_t {
   io_some,
   io_full_avg10,
   io_full,
-  count_,
 };
-inline constexpr std::size_t kFields = static_cast<std::size_t>(Field::count_);
+inline constexpr std::size_t kFields = static_cast<std::size_t>(Field::io_full) + 1;
 static_assert(kFields <= 64, "Usage::known has a bit for each");
 
 enum class FieldKind { counter, gauge, percent };
