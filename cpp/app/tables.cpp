@@ -83,6 +83,14 @@ const std::vector<Verb>& verbs() {
        "gpuctl probe --json --deadline 10s            # for programs; the keys are stable\n"
        "gpuctl probe --watch 1s --count 5 --json      # telemetry, one JSON object a line\n"
        "gpuctl probe --from 'lspci -nn=lspci.txt' --from smi.xml --json"},
+      {"capture", false, "FILE", false, "record this node's GPUs for a test or a bug report",
+       "Writes what `gpuctl discover` reads, and what the vendors' tools print, as a tar archive; "
+       "`--root` reads it back\n"
+       "after unpacking. Host and user names and serial numbers are left out, UUIDs are replaced "
+       "by made-up ones. Look\n"
+       "through it before you hand it on. FILE must not be there yet.",
+       "gpuctl capture node.tar\n"
+       "mkdir node && tar -xf node.tar -C node && gpuctl discover --root node"},
       {"config", false, "", false, "print every setting in force and where it comes from",
        "Sources, each over the one before: /etc/gpuctl/config.json, the file named by "
        "GPUCTL_CONFIG, environment variables,\n"
@@ -167,11 +175,12 @@ const std::vector<Flag>& flags() {
       {"from", 0, "KIND=FILE", "probe", true,
        "read a recorded output instead of asking this machine; may be given several times"},
       {"source", 0, "NAME", "probe", true, "ask only this source; may be given several times"},
-      {"deadline", 0, "DUR", "probe", false, "how long a tool may take [30s]"},
+      {"deadline", 0, "DUR", "probe,capture", false, "how long a tool may take [30s]"},
       {"container", 0, "IMAGE", "probe", false,
        "an Apptainer image with lspci, for hosts that have none"},
       {"watch", 0, "DUR", "probe", false, "answer again and again, with this time between"},
       {"count", 0, "N", "probe", false, "with --watch: stop after N answers"},
+      {"no-tools", 0, nullptr, "capture", false, "do not start any vendor tool"},
       {"man", 0, nullptr, "help", false, "print the manual page"},
       {"completion", 0, "SHELL", "help", false, "print the completion script for bash or zsh"},
   };

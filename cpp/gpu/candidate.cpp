@@ -11,9 +11,6 @@
 namespace gpuctl::gpu::internal {
 namespace {
 
-constexpr std::uint16_t kFirstPonteVecchio = 0x0bd0;
-constexpr std::uint16_t kLastPonteVecchio = 0x0be5;
-
 const char* vendor_name(std::uint16_t vendor) {
   switch (vendor) {
     case kVendorNvidia: return "nvidia";
@@ -63,7 +60,16 @@ void add_name(Gpu& gpu, const std::string& name) {
 
 bool is_ponte_vecchio(const Candidate& candidate) {
   return candidate.vendor == kVendorIntel && candidate.device &&
-         *candidate.device >= kFirstPonteVecchio && *candidate.device <= kLastPonteVecchio;
+         intel_architecture(*candidate.device) == "Xe-HPC";
+}
+
+// AMD's processors with graphics (LLVM's AMDGPU guide: "APU"). MI300A, gfx942 too, is no such thing: it is for computing.
+bool is_isa_of_processors(const std::string& isa) {
+  static constexpr std::array<const char*, 16> kProcessors{
+      "gfx700",  "gfx703",  "gfx801",  "gfx810",  "gfx902",  "gfx909",  "gfx90c",  "gfx1013",
+      "gfx1033", "gfx1035", "gfx1036", "gfx1037", "gfx1103", "gfx1150", "gfx1151", "gfx1152"};
+  return std::find(kProcessors.begin(), kProcessors.end(), isa) != kProcessors.end() ||
+         isa == "gfx1153";
 }
 
 // A driver that is older than its card says this.
@@ -194,6 +200,44 @@ void add_kfd_node(Candidate& candidate, const KfdNode& node) {
   }
 }
 
+namespace {
+
+// What the card's place, its chip and its instruction set say together.
+bool is_integrated_gpu(const Candidate& candidate) {
+  const Gpu& gpu = candidate.gpu;
+  if (candidate.vendor == kVendorIntel && candidate.device) {
+    const auto discrete = is_discrete_intel(gpu.architecture, *candidate.device);
+    return discrete ? !*discrete : candidate.integrated_by_place;
+  }
+  const PciFunction by_chip{{}, 0, candidate.vendor, 0, {}, {}};
+  return candidate.integrated_by_place || (gpu.chip && is_integrated(by_chip, *gpu.chip)) ||
+         (gpu.isa && is_isa_of_processors(*gpu.isa));
+}
+
+void add_nominal_memory(Candidate& candidate) {
+  Gpu& gpu = candidate.gpu;
+  const bool whole = gpu.kind == GpuKind::gpu && !gpu.integrated;
+  if (gpu.memory_total_bytes || !candidate.device || !whole) return;
+  gpu.memory_total_bytes =
+      nominal_memory({candidate.vendor, *candidate.device}, gpu.model, gpu.subsystem_id);
+  if (gpu.memory_total_bytes) gpu.memory_source = "catalogue";
+}
+
+// The catalogue's model, or the one of its alternatives that the evidence leaves.
+std::optional<std::string> model_of(const Candidate& candidate,
+                                    const std::optional<std::string>& named) {
+  if (!candidate.device) return named;
+  const DeviceId id{candidate.vendor, *candidate.device};
+  if (const auto board = board_model(id, candidate.gpu.subsystem_id)) return board;
+  if (!named) return named;
+  const auto memory = candidate.gpu.memory_total_bytes;
+  return choose_model(*named,
+                      {id, candidate.revision,
+                       memory ? memory : nominal_memory(id, {}, candidate.gpu.subsystem_id)});
+}
+
+}  // namespace
+
 void add_names(Candidate& candidate, const NameSource& source) {
   Gpu& gpu = candidate.gpu;
   ChipAndModel parts;
@@ -204,21 +248,17 @@ void add_names(Candidate& candidate, const NameSource& source) {
     parts = split_name(candidate.vendor, *name);
     gpu.chip = parts.chip;
   }
-  if (parts.model) {
-    gpu.model = choose_model(
-        *parts.model,
-        {{candidate.vendor, *candidate.device}, candidate.revision, gpu.memory_total_bytes});
-  }
+  gpu.model = model_of(candidate, parts.model);
   for (const std::string& each : candidate.driver_names) add_name(gpu, each);
   const bool ambiguous = !gpu.model || gpu.model->find('/') != std::string::npos;
   if (ambiguous && !candidate.driver_names.empty()) gpu.model = candidate.driver_names.front();
   const Architecture architecture = architecture_of(candidate.vendor, parts);
   gpu.architecture = architecture.name;
+  if (!gpu.architecture && candidate.vendor == kVendorIntel && candidate.device)
+    gpu.architecture = intel_architecture(*candidate.device);
   if (!gpu.isa) gpu.isa = architecture.isa;
-  const PciFunction by_chip{{}, 0, candidate.vendor, 0, {}, {}};
-  const bool by_name =
-      candidate.vendor != kVendorIntel && gpu.chip && is_integrated(by_chip, *gpu.chip);
-  gpu.integrated = candidate.integrated_by_place || by_name;
+  gpu.integrated = is_integrated_gpu(candidate);
+  add_nominal_memory(candidate);
 }
 
 std::optional<std::string> DriverVersions::version_of(const std::string& driver) {

@@ -14,6 +14,7 @@ namespace {
 constexpr std::uint64_t kHeapPublic = 1;   // HSA_HEAPTYPE_FRAME_BUFFER_PUBLIC
 constexpr std::uint64_t kHeapPrivate = 2;  // HSA_HEAPTYPE_FRAME_BUFFER_PRIVATE
 constexpr std::uint64_t kMaxTargetVersion = 999999;
+constexpr std::uint64_t kMaxMinor = 0xfffff;
 constexpr std::uint64_t kMaxComputeUnits = 1U << 20;
 
 using Properties = std::map<std::string, std::uint64_t, std::less<>>;
@@ -123,25 +124,34 @@ bool is_part_of(const KfdCard& card, const KfdNode& node) {
          });
 }
 
-std::optional<KfdNode> read_node(const HostFs& fs, unsigned number, const std::string& path,
-                                 ProblemSink& problems) {
-  const Result<std::optional<std::string>> text = fs.read_file_if_present(path + "/properties");
-  if (!text && text.error().code != ErrorCode::permission) problems.add(text.error());
-  if (!text || !*text) return std::nullopt;
-  const Properties properties = parse_properties(**text);
-  if (find(properties, "simd_count").value_or(0) == 0) return std::nullopt;  // a CPU node
+KfdNode node_of(unsigned number, const Properties& properties) {
   KfdNode node;
   node.number = number;
   node.address = address_of(properties);
   node.device = static_cast<std::uint16_t>(find(properties, "device_id").value_or(0));
   node.isa = isa_of_target_version(find(properties, "gfx_target_version").value_or(0));
   node.unique_id = unique_id_of(properties);
-  node.memory_bytes = memory_of(fs, path, properties, problems);
   node.partition = partition_of(properties);
   node.compute_units = compute_units_of(properties);
   node.has_cpu_cores = find(properties, "cpu_cores_count").value_or(0) > 0;
   const std::optional<std::uint64_t> minor = find(properties, "drm_render_minor");
-  if (minor && *minor > 0) node.render_minor = static_cast<unsigned>(*minor);
+  if (minor && *minor > 0 && *minor <= kMaxMinor) node.render_minor = static_cast<unsigned>(*minor);
+  return node;
+}
+
+bool is_gpu(const Properties& properties) {
+  return find(properties, "simd_count").value_or(0) > 0;  // 0: a processor
+}
+
+std::optional<KfdNode> read_node(const HostFs& fs, unsigned number, const std::string& path,
+                                 ProblemSink& problems) {
+  const Result<std::optional<std::string>> text = fs.read_file_if_present(path + "/properties");
+  if (!text && text.error().code != ErrorCode::permission) problems.add(text.error());
+  if (!text || !*text) return std::nullopt;
+  const Properties properties = parse_properties(**text);
+  if (!is_gpu(properties)) return std::nullopt;
+  KfdNode node = node_of(number, properties);
+  node.memory_bytes = memory_of(fs, path, properties, problems);
   return node;
 }
 
@@ -160,6 +170,12 @@ std::vector<KfdCard> KfdTopology::cards(const std::vector<PciAddress>& functions
     }
   }
   return cards;
+}
+
+std::optional<KfdNode> parse_kfd_properties(unsigned number, std::string_view text) {
+  const Properties properties = parse_properties(text);
+  if (!is_gpu(properties)) return std::nullopt;
+  return node_of(number, properties);
 }
 
 KfdTopology read_kfd(const HostFs& fs, ProblemSink& problems) {

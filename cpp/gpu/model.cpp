@@ -20,17 +20,6 @@ std::optional<std::string> non_empty(std::string_view text) {
   return std::string(trimmed);
 }
 
-// "Radeon Instinct MI50 32GB" -> 32 GiB: a size inside a model name is binary.
-std::optional<std::uint64_t> size_in_name(std::string_view name) {
-  for (const std::string_view word : split(name, ' ')) {
-    if (word.size() < 3 || word.substr(word.size() - 2) != "GB") continue;
-    const Result<std::uint64_t> value =
-        parse_unsigned(word.substr(0, word.size() - 2), "size", 10, 1U << 16);
-    if (value) return *value * kGib;
-  }
-  return std::nullopt;
-}
-
 bool sizes_agree(std::uint64_t named, std::uint64_t actual) {
   const std::uint64_t difference = named > actual ? named - actual : actual - named;
   return difference <= named / 100 * kTolerancePercent;
@@ -85,6 +74,18 @@ std::vector<std::string_view> remaining(const std::vector<std::string_view>& alt
 }
 
 }  // namespace
+
+std::optional<std::uint64_t> size_in_name(std::string_view name) {
+  std::string words(name);
+  std::replace(words.begin(), words.end(), '-', ' ');
+  for (const std::string_view word : split(words, ' ')) {
+    if (word.size() < 3 || word.substr(word.size() - 2) != "GB") continue;
+    const Result<std::uint64_t> value =
+        parse_unsigned(word.substr(0, word.size() - 2), "size", 10, 1U << 16);
+    if (value && *value > 0) return *value * kGib;
+  }
+  return std::nullopt;
+}
 
 ChipAndModel split_name(std::uint16_t vendor, std::string_view name) {
   const std::size_t open = name.find('[');

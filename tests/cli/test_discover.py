@@ -7,13 +7,15 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable
 
 import jsonschema
 import pytest
-from nodes.compose import NODES, Function, Node, compose, device_directory
+from gpuctl import Host, _core
+from nodes.compose import NODES, Function, Node, compose, device_directory, has_device_nodes
 from nodes.recorded import recorded_root
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -492,3 +494,76 @@ def test_the_live_machine_agrees_with_lspci(gpuctl: Run, schema: dict[str, Any])
     told = {each["pci_address"] for each in answer["gpus"] + answer["ignored"]}
     shown = {line.split()[0] for line in listed.stdout.splitlines() if line.split()[1][:2] == "03"}
     assert shown <= told
+
+
+def add_process(root: Path, pid: int, name: str, nodes: Sequence[str]) -> None:
+    """A process of a recorded node: its name, and what its descriptors are."""
+    folder = root / "proc" / str(pid)
+    (folder / "fd").mkdir(parents=True)
+    (folder / "comm").write_text(name + "\n", encoding="utf-8")
+    for number, node in enumerate(nodes):
+        (folder / "fd" / str(number)).symlink_to(node)
+
+
+def test_who_holds_a_gpu(tmp_path: Path, discover: Callable[..., Any]) -> None:
+    root = compose("perlmutter-a100x4", tmp_path / "root")
+    if not has_device_nodes(root):
+        pytest.skip("making device nodes needs CAP_MKNOD")
+    add_process(root, 4711, "python3", ["/dev/null", "/dev/nvidiactl", "/dev/nvidia1"])
+    add_process(root, 4712, "nvidia-persiste", [f"/dev/nvidia{minor}" for minor in range(4)])
+    add_process(root, 4713, "bash", ["/dev/pts/0", "/dev/nvidiactl"])
+    _, answer = discover(root)
+    held = {gpu["id"]: [each["pid"] for each in gpu["busy_by"]] for gpu in answer["gpus"]}
+    assert held == {
+        "0000:03:00.0": [4712],
+        "0000:41:00.0": [4711, 4712],
+        "0000:82:00.0": [4712],
+        "0000:c1:00.0": [4712],
+    }
+    by_pid = {each["pid"]: each for gpu in answer["gpus"] for each in gpu["busy_by"]}
+    assert by_pid[4711]["nodes"] == ["/dev/nvidia1"]
+    assert not by_pid[4711]["service"]
+    assert by_pid[4712]["service"] == (os.geteuid() < 1000)
+    assert answer["holders"] == {"processes_read": 3, "processes_unreadable": 0}
+
+
+@pytest.mark.parametrize(
+    ("environment", "allotted"),
+    [
+        ({}, [True] * 4),
+        ({"CUDA_VISIBLE_DEVICES": "2"}, [False, False, True, False]),
+        ({"CUDA_VISIBLE_DEVICES": ""}, [False] * 4),
+        ({"CUDA_VISIBLE_DEVICES": "GPU-c0ffee01"}, [False, True, False, False]),
+        ({"SLURM_JOB_GPUS": "0,3"}, [True, False, False, True]),
+        ({"_CONDOR_AssignedGPUs": "GPU-c0ffee03"}, [False, False, False, True]),
+        ({"ROCR_VISIBLE_DEVICES": "0", "ZE_AFFINITY_MASK": "0"}, [True] * 4),
+    ],
+)
+def test_the_slot_is_respected(
+    environment: dict[str, str], allotted: list[bool], tmp_path: Path, gpuctl: Run
+) -> None:
+    root = compose("perlmutter-a100x4", tmp_path / "root", device_nodes=False)
+    unset = dict.fromkeys(_core.slot_variables())
+    done = gpuctl("discover", "--json", "--root", root, env={**unset, **environment})
+    gpus = json.loads(done.stdout)["gpus"]
+    assert [gpu["allotted"] for gpu in gpus] == allotted
+    assert [gpu["orders"]["cuda"] for gpu in gpus] == [0, 1, 2, 3]
+    in_python = Host(root=root).discover(environment).gpus
+    assert [gpu.allotted for gpu in in_python] == allotted
+    assert [reason.code for gpu in in_python for reason in gpu.allotment_reasons] == [
+        "mask" for each in allotted if not each
+    ]
+
+
+def test_what_the_slot_may_not_open_is_not_allotted(tmp_path: Path, gpuctl_binary: Path) -> None:
+    root = compose("perlmutter-a100x4", tmp_path / "root")
+    if not has_device_nodes(root):
+        pytest.skip("making device nodes needs CAP_MKNOD")
+    (root / "dev/nvidia0").chmod(0)
+    (root / "dev/nvidia2").chmod(0)
+    _, answer, _ = run_restricted(gpuctl_binary, root)
+    assert answer is not None
+    assert [gpu["allotted"] for gpu in answer["gpus"]] == [False, True, False, True]
+    assert [gpu["orders"]["cuda"] for gpu in answer["gpus"]] == [None, 0, None, 1]
+    codes = [reason["code"] for reason in answer["gpus"][0]["allotment_reasons"]]
+    assert codes == ["node_forbidden"]

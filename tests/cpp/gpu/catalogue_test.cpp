@@ -121,3 +121,40 @@ TEST_CASE("architecture and instruction set by chip") {
   CHECK_FALSE(architecture_of(0x10de, {}).name.has_value());
   CHECK_FALSE(architecture_of(0x1002, split_name(0x1002, "Unheard Of")).name.has_value());
 }
+
+TEST_CASE("memory by name and board, where no driver tells") {
+  constexpr std::uint64_t kGib = std::uint64_t{1} << 30;
+  const auto nvidia = [](const char* model) {
+    return nominal_memory({kVendorNvidia, 0x20b0}, std::string(model), std::nullopt);
+  };
+  CHECK(nvidia("A100 SXM4 40GB") == 40 * kGib);
+  CHECK(nvidia("A800-SXM4-80GB") == 80 * kGib);
+  CHECK(nvidia("Tesla T4") == 16 * kGib);
+  CHECK(nvidia("A2 / A16") == 16 * kGib);
+  CHECK(nvidia("L4") == 24 * kGib);
+  CHECK(nvidia("L40S") == 48 * kGib);
+  CHECK(nvidia("GH200 120GB / 480GB") == 96 * kGib);
+  CHECK_FALSE(nvidia("Quadro RTX 6000/8000"));
+  CHECK_FALSE(nvidia("GeForce RTX 3060"));
+  CHECK_FALSE(nvidia(""));
+  CHECK_FALSE(nvidia("0GB"));
+  CHECK_FALSE(nvidia("99999999999GB"));
+  const DeviceId vega{kVendorAmd, 0x66a1};
+  CHECK(nominal_memory(vega, {}, "1002:081e") == 16 * kGib);
+  CHECK(nominal_memory(vega, {}, "1002:0834") == 32 * kGib);
+  CHECK_FALSE(nominal_memory(vega, "Radeon Instinct MI50 32GB", "1002:ffff"));
+  CHECK(board_model(vega, "1002:081e") == "Radeon Instinct MI50 16GB");
+  CHECK(nominal_memory({kVendorIntel, 0x0bda}, "Data Center GPU Max 1100", {}) == 48 * kGib);
+}
+
+TEST_CASE("Intel's generations by id, and which of them are cards") {
+  CHECK(intel_architecture(0x5917) == "Gen9");
+  CHECK(intel_architecture(0x0bda) == "Xe-HPC");
+  CHECK(intel_architecture(0xe20b) == "Xe2-HPG");
+  CHECK(intel_architecture(0x46a6) == "Xe-LP");
+  CHECK_FALSE(intel_architecture(0xffff));
+  CHECK(is_discrete_intel("Xe-HPG", 0x56c0) == true);
+  CHECK(is_discrete_intel("Xe-LP", 0x4905) == true);
+  CHECK(is_discrete_intel("Gen9", 0x5917) == false);
+  CHECK_FALSE(is_discrete_intel(std::nullopt, 0xffff));
+}

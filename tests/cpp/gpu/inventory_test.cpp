@@ -12,7 +12,7 @@ using gpuctl::gpu::test::FakeSysfs;
 namespace {
 
 Inventory discover_in(const FakeSysfs& sysfs) {
-  Result<Inventory> inventory = discover(sysfs.fs(), {{}});
+  Result<Inventory> inventory = discover(sysfs.fs(), {{}, {}});
   REQUIRE(inventory.has_value());
   return std::move(*inventory);
 }
@@ -34,7 +34,7 @@ TEST_CASE("no sysfs is no answer, a bus without GPUs is one") {
   FakeSysfs sysfs;
   CHECK(discover_in(sysfs).gpus.empty());
   std::filesystem::remove_all(sysfs.root() / "sys");
-  const Result<Inventory> nothing = discover(sysfs.fs(), {{}});
+  const Result<Inventory> nothing = discover(sysfs.fs(), {{}, {}});
   REQUIRE_FALSE(nothing.has_value());
   CHECK(nothing.error().code == ErrorCode::unavailable);
 }

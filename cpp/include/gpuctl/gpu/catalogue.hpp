@@ -70,6 +70,17 @@ struct ModelEvidence {
 // The one alternative that the evidence leaves, or the whole text when it leaves several or none.
 std::string choose_model(const std::string& model, const ModelEvidence& evidence);
 
+// "Radeon Instinct MI50 32GB", "Tesla V100-SXM2-16GB" -> the size in bytes: inside a model name it is binary.
+std::optional<std::uint64_t> size_in_name(std::string_view name);
+
+// What a whole card of this name or board has, for cards of which no driver tells it; nullopt where alternatives differ.
+// `subsystem_id` as in Gpu: "1002:081e".
+std::optional<std::uint64_t> nominal_memory(DeviceId id, const std::optional<std::string>& model,
+                                            const std::optional<std::string>& subsystem_id);
+
+// The model by its board, where the id's name is of another one.
+std::optional<std::string> board_model(DeviceId id, const std::optional<std::string>& subsystem_id);
+
 struct Architecture {
   std::optional<std::string> name;  // "Ampere", "CDNA2", "Xe-HPC"
   std::optional<std::string> isa;   // "sm_80", "gfx90a"; none for Intel
@@ -77,5 +88,12 @@ struct Architecture {
 
 // By chip; where the chip is unknown, by model. Empty where no rule is certain.
 Architecture architecture_of(std::uint16_t vendor, const ChipAndModel& names);
+
+// The generation of an Intel id (include/drm/intel/pciids.h of the kernel): most of its names tell none.
+std::optional<std::string> intel_architecture(std::uint16_t device);
+
+// Whether the architecture is of cards only; nullopt where it is not known.
+std::optional<bool> is_discrete_intel(const std::optional<std::string>& architecture,
+                                      std::uint16_t device);
 
 }  // namespace gpuctl::gpu

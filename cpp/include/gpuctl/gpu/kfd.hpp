@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gpuctl/base/host_fs.hpp"
@@ -49,6 +50,9 @@ struct KfdTopology {
 
 // Nodes that the device cgroup hides (EPERM) are left out: they are none of this slot's.
 KfdTopology read_kfd(const HostFs& fs, ProblemSink& problems);
+
+// A node's `properties`, without its memory; nullopt for a processor.
+std::optional<KfdNode> parse_kfd_properties(unsigned number, std::string_view text);
 
 // 90010 -> "gfx90a": major * 10000 + minor * 100 + stepping, the stepping printed in hexadecimal.
 std::optional<std::string> isa_of_target_version(std::uint64_t version);
