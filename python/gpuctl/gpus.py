@@ -98,7 +98,7 @@ class Gpu:
     chip: str | None
     isa: str | None
     memory_total_bytes: int | None
-    memory_source: str | None  # driver, kfd, or catalogue: the nominal size
+    memory_source: str | None  # driver, kfd, tool, or catalogue: the nominal size
     compute_units: int | None
     tiles: int | None
     integrated: bool

@@ -63,7 +63,12 @@ class RecordMaker:
     ) -> None:
         claims = list(device.claims.get(name, []))
         if device.base is not None and device.base.get(name) is not None:
-            claims.insert(0, ("kernel", device.base[name]))
+            if name != "memory_total_bytes" or device.base.get("memory_source") != "catalogue":
+                claims.insert(0, ("kernel", device.base[name]))
+            elif claims:  # the nominal size is for want of anything better
+                record["memory_source"] = "tool"
+            else:
+                claims = [("catalogue", device.base[name])]
         record.setdefault(name, None)
         if not claims:
             return
