@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["probe", "replay", "watch"]
 
-_PLACES = {"probe": "gpuctl.discovery.prober", "replay": "gpuctl.discovery.probe"}
+_PLACES = {"probe": "gpuctl.discovery.prober", "replay": "gpuctl.discovery.prober"}
 _PLACES["watch"] = "gpuctl.discovery.watching"
 
 

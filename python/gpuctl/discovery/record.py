@@ -136,7 +136,7 @@ class RecordMaker:
                 source
                 for source, names in [("catalogue", [known and known["model"]])]
                 if record["model"] in names
-            ] or sources.get("names", [])
+            ] or sources.get("names", [source for source, _ in device.claims.get("name_start", [])])
         for key in ("chip", "integrated"):
             sources.setdefault(key, ["catalogue"])
         for key in ("chip", "integrated", "isa"):
@@ -176,7 +176,8 @@ class RecordMaker:
         told = [name for name in record["names"] if name != official and "[" not in name]
         if model and "/" not in model:
             return str(model)
-        return (told[0] if told else None) or model or (record["names"] or [None])[0]
+        cut = device.first("name_start")  # a table's "Tesla V100-SXM2..."
+        return (told[0] if told else None) or model or (record["names"] or [cut])[0]
 
     def _nodes(self, device: Device, record: dict[str, Any], sources: dict[str, list[str]]) -> None:
         for name in ("device_nodes", "card_nodes", "shared_nodes"):

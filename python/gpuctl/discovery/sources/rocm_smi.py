@@ -28,6 +28,13 @@ _CONCISE = re.compile(
 )
 
 
+# ROCm 6.1 and later: number, node, (device id, GUID); ROCm 5 and before: number and temperature
+_CONCISE_NEW = re.compile(
+    r"(\d{1,4})\s+(\d{1,4})\s+0x([0-9a-f]{1,4}),\s*(\d{1,6})\s+(\S.*)$", re.IGNORECASE
+)
+_CONCISE_OLD = re.compile(r"(\d{1,4})\s+((?:\d+\.\d+|N/A)\s*°?c?\s+.*%)$", re.IGNORECASE)
+
+
 def is_rocm_smi(text: str) -> bool:
     return (
         bool(re.search(r'"card\d+"\s*:\s*\{', text))
@@ -108,6 +115,8 @@ def _take_text(reading: Reading, text: str) -> None:
         elif concise:
             cells = cards.setdefault(int(concise.group(1)), {})
             cells.update(_concise_cells(concise, following))
+        else:
+            _take_other_row(cards, line[:1000].strip())
     for index, cells in sorted(cards.items()):
         _take(reading, index, cells)
     if cards and sorted(cards) != list(range(len(cards))):
@@ -122,21 +131,38 @@ def _take_text(reading: Reading, text: str) -> None:
     _take_system(reading, {"Driver version": version.group(1) if version else None})
 
 
+def _take_other_row(cards: dict[int, dict[str, str]], line: str) -> None:
+    new, old = _CONCISE_NEW.match(line), _CONCISE_OLD.match(line)
+    if new:
+        cells = cards.setdefault(int(new.group(1)), {})
+        cells.update({"Device ID": new.group(3), "Node ID": new.group(2), "GUID": new.group(4)})
+        cells.update(_measured(new.group(5)))
+    elif old:
+        cards.setdefault(int(old.group(1)), {}).update(_measured(old.group(2)))
+
+
 def _concise_cells(row: re.Match[str], following: str) -> dict[str, str]:
     """The name stands alone in the next line, cut at 20 characters or not."""
     cells = {"Device ID": row.group(3), "Device Rev": row.group(4)}
     name = following.strip()
     if following[:1] == " " and name and not name.startswith("="):
         cells["Card Series"] = name
+    cells.update(_measured(row.group(5)))
+    return cells
+
+
+def _measured(words: str) -> dict[str, str]:
+    """What every form of the table has, by its units."""
+    cells: dict[str, str] = {}
     for key, pattern in (
-        ("Temperature (Sensor junction) (C)", r"(\d+\.\d+)\s*°?C"),
+        ("Temperature (Sensor junction) (C)", r"(\d+\.\d+)\s*°?[Cc]\b"),
         ("Current Socket Graphics Package Power (W)", r"(\d+\.\d+)W"),
         ("GPU use (%)", r"(\d+)%\s*$"),
     ):
-        found = re.search(pattern, row.group(5))
+        found = re.search(pattern, words)
         if found:
             cells[key] = found.group(1)
-    partitions = re.search(r"(NPS\d|N/A),\s*([A-Z]PX|N/A)", row.group(5))
+    partitions = re.search(r"(NPS\d|N/A),\s*([A-Z]PX|N/A)", words)
     if partitions:
         cells["Memory Partition"], cells["Compute Partition"] = partitions.groups()
     return cells
