@@ -139,8 +139,8 @@ class RecordMaker:
             ] or sources.get("names", [source for source, _ in device.claims.get("name_start", [])])
         for key in ("chip", "integrated"):
             sources.setdefault(key, ["catalogue"])
-        for key in ("chip", "integrated", "isa"):
-            if record.get(key) in (None, False):
+        for key in ("chip", "integrated", "isa", "model"):
+            if record.get(key) in (None, False) or sources.get(key) == []:
                 sources.pop(key, None)
 
     def _device_of_name(
