@@ -202,8 +202,7 @@ std::string watch_line(const Usage& before, const Usage& now) {
          column(bytes_text(now.get(Field::swap_current))) +
          column(rate_text(before, now, Field::io_read)) +
          column(rate_text(before, now, Field::io_write)) +
-         column(number_text(now.get(Field::pids_current))) +
-         column(number_text(oom_kills(now))) +
+         column(number_text(now.get(Field::pids_current))) + column(number_text(oom_kills(now))) +
          column(percent_text(now.percent(Field::memory_some_avg10))) + "\n";
 }
 

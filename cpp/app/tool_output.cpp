@@ -2,12 +2,12 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 
 #include "gpuctl/base/clock.hpp"
 #include "gpuctl/base/fd.hpp"
@@ -26,7 +26,7 @@ constexpr useconds_t kReapPauseUsec = 2000;
 [[noreturn]] void become(const std::vector<char*>& argv, int output) {
   ::setpgid(0, 0);
   const int null = ::open(host_paths::kLiveNull, O_RDONLY);
-  ::dup2(null, STDIN_FILENO);
+  if (null >= 0) ::dup2(null, STDIN_FILENO);
   ::dup2(output, STDOUT_FILENO);
   ::dup2(output, STDERR_FILENO);
   ::execvp(argv.front(), argv.data());

@@ -206,6 +206,7 @@ std::optional<std::uint64_t> nominal_memory(DeviceId id, const std::optional<std
     if (!gib || (agreed && *agreed != *gib)) return std::nullopt;
     agreed = gib;
   }
+  if (!agreed) return std::nullopt;
   return *agreed * kGib;
 }
 

@@ -12,12 +12,41 @@ using namespace gpuctl;
 
 namespace {
 
-constexpr std::string_view kWords[] = {
-    "0::",      "/",        "..",     " (deleted)", ":",          "memory",  "cpu,cpuacct", "\n",
-    " - ",      "cgroup2",  "cgroup", "/sys/fs",    "\\040",      "\\",      " ",           "max",
-    "-1",       "100000",   "0-3",    ",",          "= ",         "(",       ")",           "PeriodicRemove = ",
-    "ResidentSetSize",      " > ",    "||",         "*",          "1024",    "Memory",      "18446744073709551615",
-    "JobMemoryLimit",       "1e9",    "MY.",        "kB"};
+constexpr std::string_view kWords[] = {"0::",
+                                       "/",
+                                       "..",
+                                       " (deleted)",
+                                       ":",
+                                       "memory",
+                                       "cpu,cpuacct",
+                                       "\n",
+                                       " - ",
+                                       "cgroup2",
+                                       "cgroup",
+                                       "/sys/fs",
+                                       "\\040",
+                                       "\\",
+                                       " ",
+                                       "max",
+                                       "-1",
+                                       "100000",
+                                       "0-3",
+                                       ",",
+                                       "= ",
+                                       "(",
+                                       ")",
+                                       "PeriodicRemove = ",
+                                       "ResidentSetSize",
+                                       " > ",
+                                       "||",
+                                       "*",
+                                       "1024",
+                                       "Memory",
+                                       "18446744073709551615",
+                                       "JobMemoryLimit",
+                                       "1e9",
+                                       "MY.",
+                                       "kB"};
 
 class Noise {
  public:
@@ -60,9 +89,10 @@ TEST_CASE("random texts for the parsers") {
 TEST_CASE("machines whose files say random things") {
   Noise noise;
   const gpuctl::testing::TempTree tree;
-  const char* const kFiles[] = {"memory.max", "memory.high",   "memory.swap.max", "cpu.max",
-                                "pids.max",   "cgroup.procs",  "cpu.stat",        "io.stat",
-                                "memory.stat", "memory.events", "cpu.pressure",   "cpuset.cpus.effective"};
+  const char* const kFiles[] = {"memory.max",    "memory.high",  "memory.swap.max",
+                                "cpu.max",       "pids.max",     "cgroup.procs",
+                                "cpu.stat",      "io.stat",      "memory.stat",
+                                "memory.events", "cpu.pressure", "cpuset.cpus.effective"};
   const HostFs fs = *HostFs::open(tree.path());
   for (int round = 0; round < 300; ++round) {
     const bool plain = round % 2 == 0;  // so that the directories are reached
@@ -79,9 +109,8 @@ TEST_CASE("machines whose files say random things") {
     if (!group) continue;
     const cgroup::SlotEnv env = cgroup::SlotEnv::from(
         {"_CONDOR_JOB_AD=/ads/job", "SLURM_MEM_PER_CPU=" + noise.text(2), "SLURM_CPUS_ON_NODE=3"});
-    const Json json =
-        cgroup::to_json(*group, cgroup::read_limits(fs, *group, env),
-                        cgroup::sample_once(fs, *group), "cgroup");
+    const Json json = cgroup::to_json(*group, cgroup::read_limits(fs, *group, env),
+                                      cgroup::sample_once(fs, *group), "cgroup");
     CHECK(to_text(json).size() > 100);  // whatever bytes there were, it is JSON
     static_cast<void>(cgroup::sample_processes(fs, 7));
   }
