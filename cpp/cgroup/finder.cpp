@@ -81,7 +81,7 @@ bool enter(const HostFs& fs, const Mount& mount, const std::string& rest, Branch
 // "/..", "/../..": how many levels the mount begins above the root of our cgroup namespace.
 std::optional<std::size_t> levels_above(const std::string& root) {
   std::size_t levels = 0;
-  for (const std::string_view part : split(root.substr(1), '/')) {
+  for (const std::string_view part : split(std::string_view(root).substr(1), '/')) {
     if (part != "..") return std::nullopt;
     ++levels;
   }

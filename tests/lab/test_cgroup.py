@@ -40,7 +40,7 @@ ASK = """
     kill $load"""
 
 SCOPE = """
-    set -e; cd $(mktemp -d)
+    set -e; cd $(mktemp -d -p ~)
     top=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); group=$top/job
     mkdir $top/leaf $group; echo $$ > $top/leaf/cgroup.procs
     for each in cpu cpuset io memory pids; do echo +$each > $top/cgroup.subtree_control; done
@@ -49,7 +49,7 @@ SCOPE = """
     set +e"""
 
 SLOT = """
-    cd $(mktemp -d)
+    cd $(mktemp -d -p ~)
     group=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)
     python3 /tmp/load.py & load=$!"""
 
