@@ -108,11 +108,19 @@ def test_processes_and_cpu_time(node: Node) -> None:
     assert 0.05 < used / report["wall_usec"] < 0.45
 
 
-@pytest.mark.parametrize("place", ["slurm", "condor"])
-def test_where_nothing_is_delegated(node: Node, place: str) -> None:
-    _, report = run(node, "", "exit 0", place)
+def test_where_nothing_is_delegated(node: Node) -> None:
+    _, report = run(node, "--leave-slot never", "exit 0", "slurm")
     assert report["cgroup"]["own"] is False
     assert "no cgroup of its own" in report["cgroup"]["notes"][0]
+
+
+def test_htcondor_delegates_its_slot(node: Node) -> None:
+    """Since 23 the job's cgroup is its user's; the limit of the slot is kept."""
+    told, report = run(node, "--leave-slot never --memory 100", EAT, "condor")
+    assert "payload 137" in told
+    assert report["cgroup"]["own"] is True
+    assert "htcondor" in report["cgroup"]["path"]
+    assert report["oom"]["level"] == "job"
 
 
 def test_in_slurm_the_slots_counter_is_shared(node: Node) -> None:
