@@ -10,12 +10,14 @@
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/cgroup/delegation.hpp"
 #include "gpuctl/cgroup/group_files.hpp"
+#include "gpuctl/cgroup/slot.hpp"
 
 namespace gpuctl::cgroup {
 namespace {
 
 constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
 constexpr std::uint64_t kLeastGap = 64 * kMebibyte;
+constexpr std::uint64_t kGuardRoom = 16 * kMebibyte;  // it must be seen above its limit
 constexpr unsigned kMoveRounds = 50;  // processes fork while they are moved
 constexpr unsigned kEnableTries = 5;
 constexpr std::uint64_t kCpuPeriodUsec = 100'000;
@@ -151,14 +153,27 @@ class Setter {
   JobGroup& group_;
 };
 
+// HTCondor's starter watches memory.events of its own cgroup, which counts the kills in all groups below it.
+void set_guarded_memory(std::uint64_t limit, Setter& setter, JobGroup& group) {
+  setter.offer("memory.high", std::to_string(limit + kGuardRoom));
+  group.memory_guard_bytes = limit;
+  group.notes.push_back("gpuctl keeps the memory limit of " + std::to_string(limit) +
+                        " bytes itself: HTCondor would end the slot for a memory kill in it");
+}
+
+void set_memory(std::uint64_t limit, bool is_wanted, Setter& setter, JobGroup& group) {
+  if (!is_wanted && !has(group.controllers, "memory")) return;
+  if (setter.set("memory.max", std::to_string(limit))) group.memory_limit_bytes = limit;
+  if (is_wanted) setter.offer("memory.swap.max", "0");
+}
+
 void set_limits(const Place& place, const GroupLimits& limits, JobGroup& group) {
   Setter setter(group);
   const std::optional<std::uint64_t> memory = memory_limit(place, limits);
   const bool has_memory = has(group.controllers, "memory");
-  if (memory && (limits.memory_bytes || has_memory) &&
-      setter.set("memory.max", std::to_string(*memory)))
-    group.memory_limit_bytes = memory;
-  if (limits.memory_bytes) setter.offer("memory.swap.max", "0");
+  const bool guarded = slot_of(place.path).kind == SlotKind::htcondor;
+  if (memory && guarded) set_guarded_memory(*memory, setter, group);
+  if (memory && !guarded) set_memory(*memory, limits.memory_bytes.has_value(), setter, group);
   if (has_memory) setter.offer("memory.oom.group", "1");
   if (limits.cpu_millis) {
     setter.set("cpu.max", std::to_string(*limits.cpu_millis * kCpuPeriodUsec / 1000) + " " +

@@ -34,7 +34,8 @@ constexpr Usec kLeftoverGrace =
 class Watch {
  public:
   Watch(Run& run, Fd signals) : run_(run), signals_(std::move(signals)) {
-    if (run.group && run.group->memory_limit_bytes && run.spec.preempt)
+    if (run.group && (run.group->memory_limit_bytes || run.group->memory_guard_bytes) &&
+        run.spec.preempt)
       slot_guard_.emplace(run.fs, *run.place, *run.group, *run.spec.preempt, run.spec.margins);
     next_sample_ = monotonic_usec() + sample_interval();
   }
@@ -308,13 +309,15 @@ class Watch {
   // The payload's processes, parents first, without the namespace's init.
   std::vector<proc::Stat> members() const { return run_.target->members(kill::Target::Why::ask); }
 
-  // A limit that no cgroup holds for us is watched more closely.
-  bool guards_memory() const {
-    return run_.spec.limits.memory_bytes && !(run_.group && run_.group->memory_limit_bytes);
+  // A limit that no cgroup holds for us.
+  std::optional<std::uint64_t> guarded_bytes() const {
+    if (run_.group && run_.group->memory_limit_bytes) return std::nullopt;
+    if (run_.group && run_.group->memory_guard_bytes) return run_.group->memory_guard_bytes;
+    return run_.spec.limits.memory_bytes;
   }
 
   Usec sample_interval() const {
-    return guards_memory() ? kGuardEvery : slot_guard_ ? kSlotEvery : kSampleEvery;
+    return guarded_bytes() ? kGuardEvery : slot_guard_ ? kSlotEvery : kSampleEvery;
   }
 
   void sample(Usec now) {
@@ -327,7 +330,8 @@ class Watch {
     const auto usage = run_.trace.is_followed() ? sample_group(run_) : std::nullopt;
     event["usage"] = usage ? cgroup::usage_json(*usage, "cgroup") : Json(nullptr);
     run_.trace.event("sample", event);
-    if (guards_memory() && rss_bytes > *run_.spec.limits.memory_bytes) guard_memory(all);
+    const std::optional<std::uint64_t> limit = guarded_bytes();
+    if (limit && rss_bytes > *limit) guard_memory(all, *limit);
     if (slot_guard_ && !run_.ending.has_begun()) guard_slot();
   }
 
@@ -336,9 +340,8 @@ class Watch {
       begin_ending("OOM_PREEMPTED", *evidence, SIGTERM, run_.spec.forced_kill_timeout);
   }
 
-  void guard_memory(const std::vector<proc::Stat>& all) {
+  void guard_memory(const std::vector<proc::Stat>& all, std::uint64_t limit) {
     const std::uint64_t used = proportional_bytes(run_.fs, all);
-    const std::uint64_t limit = *run_.spec.limits.memory_bytes;
     if (used <= limit || run_.ending.has_begun()) return;
     begin_ending("MEMORY_USAGE",
                  "its processes use " + std::to_string(used) + " bytes (PSS), more than the " +
