@@ -115,8 +115,8 @@ def test_where_nothing_is_delegated(node: Node) -> None:
 
 
 def test_htcondor_delegates_its_slot(node: Node) -> None:
-    """Since 23 the job's cgroup is its user's. A memory kill in it would end the slot and the pilot,
-    so that gpuctl keeps the limit itself and the kernel only slows the payload down."""
+    """Since 23 the job's cgroup is its user's. A memory kill in it would end the slot and the
+    pilot, so gpuctl keeps the limit itself and the kernel only slows the payload down."""
     _, report = run(node, "--leave-slot never --memory 100", EAT, "condor")
     assert report["cgroup"]["own"] is True
     assert "htcondor" in report["cgroup"]["path"]
