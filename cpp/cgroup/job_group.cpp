@@ -18,7 +18,7 @@ namespace {
 constexpr std::uint64_t kMebibyte = std::uint64_t{1} << 20;
 constexpr std::uint64_t kLeastGap = 64 * kMebibyte;
 constexpr std::uint64_t kGuardRoom = 16 * kMebibyte;  // it must be seen above its limit
-constexpr unsigned kMoveRounds = 50;  // processes fork while they are moved
+constexpr unsigned kMoveRounds = 50;                  // processes fork while they are moved
 constexpr unsigned kEnableTries = 5;
 constexpr std::uint64_t kCpuPeriodUsec = 100'000;
 constexpr const char* kWantedControllers[] = {"cpu", "io", "memory", "pids"};

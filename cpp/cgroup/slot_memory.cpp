@@ -42,7 +42,7 @@ double score(const JobMemory& job, PreemptionPolicy policy, const Margins& margi
 }
 
 std::string reason_for(const JobMemory& job, PreemptionPolicy policy, const Margins& margins) {
-  const std::string use = "job " + job.name + " uses " + megabytes(job.used_bytes);
+  std::string use = "job " + job.name + " uses " + megabytes(job.used_bytes);
   switch (policy) {
     case PreemptionPolicy::growth:
       return use + " and grew most, from " +

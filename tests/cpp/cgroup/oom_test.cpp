@@ -12,12 +12,13 @@ using gpuctl::testing::TempTree;
 
 namespace {
 
-const std::string kMount = "sys/fs/cgroup";
-const std::string kSlot = "/system.slice/slot.scope";
-const std::string kJob = kSlot + "/job-7.abc";
+constexpr const char* kMount = "sys/fs/cgroup";
+constexpr const char* kSlot = "/system.slice/slot.scope";
+constexpr const char* kJob = "/system.slice/slot.scope/job-7.abc";
 
 OomWatch::Scope in(const std::string& group, bool is_own) {
-  return {"/" + kMount, "/" + kMount + group, group, is_own};
+  const std::string mount = std::string("/") + kMount;
+  return {mount, mount + group, group, is_own};
 }
 
 std::string events(unsigned oom, unsigned kills, unsigned group_kills = 0) {
@@ -138,7 +139,7 @@ TEST_CASE("a group that is gone, or garbage in its files, is no verdict") {
   const OomWatch watch = OomWatch::begin(fs, in(kJob, true));
   for (const char* garbage : {"", "oom_kill\n", "oom_kill -1\n",
                               "oom_kill 99999999999999999999999\n", "oom_kill 0x10\noom x\n"}) {
-    node.tree.write(kMount + kJob + "/memory.events", garbage);
+    node.tree.write(std::string(kMount) + kJob + "/memory.events", garbage);
     CHECK(watch.judge(kHit).level == OomLevel::none);
   }
 }

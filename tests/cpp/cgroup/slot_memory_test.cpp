@@ -16,16 +16,18 @@ JobMemory job(const char* name, unsigned cores, std::uint64_t used, std::uint64_
   return {name, cores, used, before, requested};
 }
 
-const std::vector<JobMemory> kJobs = {
-    job("1.0", 4, 12 * kGB, 12 * kGB, 16 * kGB), job("2.0", 1, 6 * kGB, 5 * kGB, 4 * kGB),
-    job("3.0", 1, 5 * kGB, 1 * kGB, 8 * kGB), job("4.0", 2, 3 * kGB, 0, 1 * kGB)};
+std::vector<JobMemory> four_jobs() {
+  return {job("1.0", 4, 12 * kGB, 12 * kGB, 16 * kGB), job("2.0", 1, 6 * kGB, 5 * kGB, 4 * kGB),
+          job("3.0", 1, 5 * kGB, 1 * kGB, 8 * kGB), job("4.0", 2, 3 * kGB, 0, 1 * kGB)};
+}
 
 }  // namespace
 
 TEST_CASE("each policy has its victim; who uses less than 2 GB a core is never one") {
+  const std::vector<JobMemory> jobs = four_jobs();
   const SlotMemory full = slot(32 * kGB - 300 * kMegabyte);
   const auto victim = [&](PreemptionPolicy policy) {
-    return kJobs[choose_victim(full, kJobs, policy, Margins())->job].name;
+    return jobs[choose_victim(full, jobs, policy, Margins())->job].name;
   };
   CHECK(victim(PreemptionPolicy::absolute_use) == "1.0");
   CHECK(victim(PreemptionPolicy::relative_use) == "2.0");
@@ -33,17 +35,19 @@ TEST_CASE("each policy has its victim; who uses less than 2 GB a core is never o
 }
 
 TEST_CASE("nobody goes while the margins are kept, and never the last one") {
+  const std::vector<JobMemory> jobs = four_jobs();
   const SlotMemory full = slot(32 * kGB);
-  CHECK_FALSE(choose_victim(slot(31 * kGB), kJobs, PreemptionPolicy::growth, Margins()));
-  CHECK_FALSE(choose_victim(full, {kJobs[0]}, PreemptionPolicy::growth, Margins()));
+  CHECK_FALSE(choose_victim(slot(31 * kGB), jobs, PreemptionPolicy::growth, Margins()));
+  CHECK_FALSE(choose_victim(full, {jobs[0]}, PreemptionPolicy::growth, Margins()));
   CHECK_FALSE(choose_victim(full, {}, PreemptionPolicy::growth, Margins()));
-  CHECK_FALSE(choose_victim(full, {kJobs[3], kJobs[3]}, PreemptionPolicy::growth, Margins()));
-  CHECK_FALSE(choose_victim(SlotMemory(), kJobs, PreemptionPolicy::growth, Margins()));
+  CHECK_FALSE(choose_victim(full, {jobs[3], jobs[3]}, PreemptionPolicy::growth, Margins()));
+  CHECK_FALSE(choose_victim(SlotMemory(), jobs, PreemptionPolicy::growth, Margins()));
 }
 
 TEST_CASE("the evidence names the margin, the job and the numbers") {
+  const std::vector<JobMemory> jobs = four_jobs();
   const auto victim =
-      choose_victim(slot(32 * kGB + kGB), kJobs, PreemptionPolicy::relative_use, Margins());
+      choose_victim(slot(32 * kGB + kGB), jobs, PreemptionPolicy::relative_use, Margins());
   REQUIRE(victim);
   CHECK(victim->evidence ==
         "the slot has 0 MB left, 400 MB are kept free; job 2.0 uses 6144 MB of 4096 MB, the "

@@ -61,7 +61,7 @@ struct JobGroup {
   std::uint64_t inode = 0;
   std::vector<std::string> controllers;  // that it has, sorted
   std::optional<std::uint64_t>
-      memory_limit_bytes;          // in force on it: asked for, or what the slot leaves
+      memory_limit_bytes;  // in force on it: asked for, or what the slot leaves
   // To be kept by who watches the job instead: in a slot of HTCondor, which takes a memory kill below its own cgroup for
   // one of its own and ends the slot. The kernel only slows the job down above it (memory.high).
   std::optional<std::uint64_t> memory_guard_bytes;
