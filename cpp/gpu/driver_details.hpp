@@ -1,6 +1,8 @@
 // What the drivers add to a PCI function's directory.
 #pragma once
 
+#include <cstdint>
+
 #include "gpuctl/base/host_fs.hpp"
 #include "gpuctl/gpu/pci.hpp"
 

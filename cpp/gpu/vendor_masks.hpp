@@ -1,6 +1,7 @@
 // How each runtime and batch system reads its variable.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "gpuctl/gpu/slot_env.hpp"

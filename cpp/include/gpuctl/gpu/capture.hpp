@@ -9,6 +9,7 @@
 //   for (const CapturedFile& each : capture.files) tar.add_file(each.path, each.text);
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <set>
 #include <string>
