@@ -2,11 +2,11 @@
 #: check the code: ruff, mypy, clang-format, clang-tidy, shellcheck, kernel paths: ./dev lint [--fix] [CHECK…]
 #:
 #: --fix    format what can be formatted, then check
-#: CHECK    ruff, format, mypy, clang-format, clang-tidy, shellcheck, paths: only these (default: all)
+#: CHECK    ruff, format, mypy, clang-format, clang-tidy, shellcheck, paths, headers: only these (default: all)
 #:
 #: clang-tidy looks only at files that changed, or whose headers did, since they last passed.
 
-checks=(ruff format mypy clang-format shellcheck paths clang-tidy)
+checks=(ruff format mypy clang-format shellcheck paths headers clang-tidy)
 
 verb_main() {
     local fix='' wanted=() check failed=()
@@ -56,6 +56,16 @@ check_paths() {
     found=$(grep -rnE "[\"'](/sys|/proc|/dev)\b" cpp python --include='*.cpp' --include='*.hpp' --include='*.py' |
         grep -vE '^[^:]*/host_paths\.(hpp|py):' | grep -vE "^[^\"']*//.*[\"'](/sys|/proc|/dev)") || return 0
     echo "kernel paths outside host_paths.hpp and host_paths.py:"
+    echo "$found"
+    return 1
+}
+
+# Older libraries bring <cstdint> along with others, newer ones do not: a header that needs it says so.
+check_headers() {
+    local found
+    found=$(grep -rlE '\bu?int(8|16|32|64)_t\b' cpp --include='*.hpp' | xargs grep -L '<cstdint>') || true
+    [[ -n $found ]] || return 0
+    echo "headers that use integers of a size without <cstdint>:"
     echo "$found"
     return 1
 }
