@@ -31,9 +31,9 @@ make_venv() {
 
 # need_wheels NAME: what requirements/NAME.txt pins is in the venv. The copy beside it says what was installed.
 need_wheels() {
-    local list=$root/requirements/$1.txt done_list=$venv/installed-$1.txt
-    [[ $(<"$list") == $(cat "$done_list" 2>/dev/null) ]] && return 0
+    local list=$root/requirements/$1.txt constraints=$root/requirements/constraints.txt done_list=$venv/installed-$1.txt
+    [[ $(cat "$list" "$constraints") == $(cat "$done_list" 2>/dev/null) ]] && return 0
     step "pip-$1" "installing requirements/$1.txt" \
-        "$python" -m pip install --disable-pip-version-check --no-input -r "$list" || exit 1
-    cp "$list" "$done_list"
+        "$python" -m pip install --disable-pip-version-check --no-input -r "$list" -c "$constraints" || exit 1
+    cat "$list" "$constraints" >"$done_list"
 }
