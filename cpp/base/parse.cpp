@@ -151,6 +151,25 @@ Result<std::string> parse_job_id(std::string_view text) {
   return std::string(text);
 }
 
+std::optional<std::uint32_t> hex_digits(std::string_view text, std::size_t max_digits) {
+  if (text.empty() || text.size() > max_digits || text.size() > 8) return std::nullopt;
+  std::uint32_t value = 0;
+  for (const char c : text) {
+    const auto digit = static_cast<unsigned char>(c - '0');
+    const auto letter = static_cast<unsigned char>((c | 0x20) - 'a');
+    if (digit > 9 && letter > 5) return std::nullopt;
+    value = value << 4 | (digit <= 9 ? digit : letter + 10U);
+  }
+  return value;
+}
+
+std::string_view take_until(std::string_view& text, char separator) {
+  const std::size_t length = std::min(text.find(separator), text.size());
+  const std::string_view part = text.substr(0, length);
+  text.remove_prefix(std::min(length + 1, text.size()));
+  return part;
+}
+
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
   while (true) {

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <limits>
 
+#include "gpuctl/base/parse.hpp"
+
 namespace gpuctl::cgroup::internal {
 namespace {
 
@@ -11,16 +13,6 @@ struct Key {
   std::string_view name;
   Field field;
 };
-
-std::string_view take_line(std::string_view& text) {
-  const void* end = std::memchr(text.data(), '\n', text.size());
-  const std::size_t length =
-      end == nullptr ? text.size()
-                     : static_cast<std::size_t>(static_cast<const char*>(end) - text.data());
-  const std::string_view line = text.substr(0, length);
-  text.remove_prefix(end == nullptr ? length : length + 1);
-  return line;
-}
 
 bool is_behind(std::string_view line, std::string_view name) {
   return line.size() > name.size() && line[name.size()] == ' ' && line[0] == name[0] &&
@@ -56,7 +48,7 @@ void scan_keys(std::string_view text, const Key (&keys)[N], Usage& usage,
   std::size_t left = N;
   std::size_t next = 0;  // key that is likely to come
   while (!text.empty() && left > 0) {
-    const std::string_view line = take_line(text);
+    const std::string_view line = take_until(text, '\n');
     for (std::size_t tried = 0; tried < N; ++tried) {
       const Key& key = keys[next];
       next = next + 1 == N ? 0 : next + 1;
@@ -101,7 +93,7 @@ void scan_pressure(std::string_view text, Field first, Usage& usage) {
     return static_cast<Field>(static_cast<std::uint8_t>(first) + offset);
   };
   while (!text.empty()) {
-    const std::string_view line = take_line(text);
+    const std::string_view line = take_until(text, '\n');
     if (is_behind(line, "some")) scan_pressure_line(line.substr(5), field(0), field(1), usage);
     if (is_behind(line, "full")) scan_pressure_line(line.substr(5), field(2), field(3), usage);
   }
@@ -155,7 +147,7 @@ IoDevice& device_in(std::vector<IoDevice>& devices, const IoDevice& wanted) {
 bool scan_v1_io(std::string_view text, Into into, std::uint64_t IoDevice::* read,
                 std::uint64_t IoDevice::* write) {
   while (!text.empty()) {
-    std::string_view line = take_line(text);
+    std::string_view line = take_until(text, '\n');
     if (is_behind(line, "Total")) continue;
     IoDevice found;
     if (!take_device(line, found) || line.empty()) return false;
@@ -222,7 +214,7 @@ void scan_pids_events(std::string_view text, Into into) {
 
 void scan_io_stat(std::string_view text, Into into) {
   while (!text.empty()) {
-    std::string_view line = take_line(text);
+    std::string_view line = take_until(text, '\n');
     IoDevice device;
     if (!take_device(line, device) || !scan_device(line, device)) return into.devices.clear();
     into.devices.push_back(device);

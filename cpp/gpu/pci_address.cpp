@@ -1,7 +1,5 @@
 #include "gpuctl/gpu/pci_address.hpp"
 
-#include <array>
-#include <cstdio>
 #include <optional>
 
 #include "gpuctl/base/parse.hpp"
@@ -9,41 +7,45 @@
 namespace gpuctl::gpu {
 namespace {
 
-constexpr std::uint64_t kMaxDevice = 0x1f;
-constexpr std::uint64_t kMaxFunction = 7;
+constexpr std::uint32_t kMaxDevice = 0x1f;
+constexpr std::uint32_t kMaxFunction = 7;
 
 // `text` as hexadecimal of `min_digits` to `max_digits` digits.
 std::optional<std::uint32_t> hex_field(std::string_view text, std::size_t min_digits,
-                                       std::size_t max_digits, std::uint64_t max_value) {
-  if (text.size() < min_digits || text.size() > max_digits) return std::nullopt;
-  const Result<std::uint64_t> value = parse_unsigned(text, "PCI address", 16, max_value);
-  if (!value) return std::nullopt;
-  return static_cast<std::uint32_t>(*value);
+                                       std::size_t max_digits, std::uint32_t max_value) {
+  const std::optional<std::uint32_t> value = hex_digits(text, max_digits);
+  return text.size() >= min_digits && value && *value <= max_value ? value : std::nullopt;
+}
+
+// The last `digits` hexadecimal digits of `value`, and more where it has more.
+void append_hex(std::string& text, std::uint32_t value, int digits) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  while (digits < 8 && value >> (4 * digits) != 0) ++digits;
+  for (int i = digits - 1; i >= 0; --i) text += kHex[value >> (4 * i) & 15];
 }
 
 }  // namespace
 
 Result<PciAddress> PciAddress::parse(std::string_view text) {
-  const std::vector<std::string_view> parts = split(text, ':');
-  if (parts.size() == 3) {
-    const std::vector<std::string_view> slot = split(parts[2], '.');
-    const auto domain = hex_field(parts[0], 4, 8, 0xffffffff);
-    const auto bus = hex_field(parts[1], 2, 2, 0xff);
-    const auto device = hex_field(slot[0], 2, 2, kMaxDevice);
-    const auto function = slot.size() == 2 ? hex_field(slot[1], 1, 1, kMaxFunction) : std::nullopt;
-    if (domain && bus && device && function) {
-      return PciAddress{*domain, static_cast<std::uint8_t>(*bus),
-                        static_cast<std::uint8_t>(*device), static_cast<std::uint8_t>(*function)};
-    }
+  std::string_view rest = text;
+  const auto domain = hex_field(take_until(rest, ':'), 4, 8, 0xffffffff);
+  const auto bus = hex_field(take_until(rest, ':'), 2, 2, 0xff);
+  const auto device = hex_field(take_until(rest, '.'), 2, 2, kMaxDevice);
+  const auto function = hex_field(rest, 1, 1, kMaxFunction);
+  if (domain && bus && device && function) {
+    return PciAddress{*domain, static_cast<std::uint8_t>(*bus), static_cast<std::uint8_t>(*device),
+                      static_cast<std::uint8_t>(*function)};
   }
   return fail(ErrorCode::malformed, printable(text), "no PCI address like `0000:01:00.0`");
 }
 
 std::string PciAddress::text() const {
-  std::array<char, 32> buffer{};
-  const int length = std::snprintf(buffer.data(), buffer.size(), "%04x:%02x:%02x.%x", domain,
-                                   unsigned{bus}, unsigned{device}, unsigned{function});
-  return std::string(buffer.data(), static_cast<std::size_t>(length));
+  std::string text;
+  append_hex(text, domain, 4);
+  append_hex(text += ':', bus, 2);
+  append_hex(text += ':', device, 2);
+  append_hex(text += '.', function, 1);
+  return text;
 }
 
 }  // namespace gpuctl::gpu

@@ -8,14 +8,14 @@
 namespace gpuctl::gpu {
 namespace {
 
-constexpr std::uint64_t kMaxClass = 0xffffff;
-constexpr std::uint64_t kMaxId = 0xffff;
+constexpr std::uint32_t kMaxClass = 0xffffff;
+constexpr std::uint32_t kMaxId = 0xffff;
 constexpr std::size_t kModaliasIdDigits =
     8;  // pci:v000010DEd000015F8sv…: 32-bit fields, PCI_ANY_ID is all ones
 
-std::optional<std::uint64_t> hex_or_nothing(std::string_view text, std::uint64_t max) {
-  const Result<std::uint64_t> value = parse_unsigned(text, "hexadecimal number", 16, max);
-  if (!value) return std::nullopt;
+std::optional<std::uint64_t> hex_or_nothing(std::string_view text, std::uint32_t max) {
+  const std::optional<std::uint32_t> value = hex_digits(text);
+  if (!value || *value > max) return std::nullopt;
   return *value;
 }
 
@@ -38,16 +38,13 @@ struct IdPair {
 };
 
 IdPair parse_pair(std::string_view text) {
-  const std::vector<std::string_view> parts = split(text, ':');
-  if (parts.size() != 2) return {};
-  return {hex_or_nothing(parts[0], kMaxId), hex_or_nothing(parts[1], kMaxId)};
+  const IdPair pair{hex_or_nothing(take_until(text, ':'), kMaxId), hex_or_nothing(text, kMaxId)};
+  return pair.first && pair.second ? pair : IdPair();
 }
 
 void take_uevent_line(std::string_view line, PciIdentity& identity) {
-  const std::size_t equals = line.find('=');
-  if (equals == std::string_view::npos) return;
-  const std::string_view key = line.substr(0, equals);
-  const std::string_view value = trim(line.substr(equals + 1));
+  const std::string_view key = take_until(line, '=');
+  const std::string_view value = trim(line);
   if (key == "DRIVER" && !value.empty()) identity.driver = std::string(value);
   if (key == "PCI_CLASS") {
     if (const auto code = hex_or_nothing(value, kMaxClass))
@@ -66,7 +63,7 @@ void take_uevent_line(std::string_view line, PciIdentity& identity) {
 
 // Takes `tag` and `digits` hexadecimal digits from the front of `text`.
 std::optional<std::uint64_t> take_field(std::string_view& text, std::string_view tag,
-                                        std::size_t digits, std::uint64_t max) {
+                                        std::size_t digits, std::uint32_t max) {
   if (text.substr(0, tag.size()) != tag || text.size() < tag.size() + digits) return std::nullopt;
   const std::string_view field = text.substr(tag.size(), digits);
   text.remove_prefix(tag.size() + digits);
@@ -85,7 +82,7 @@ void PciIdentity::fill_from(const PciIdentity& other) {
 
 PciIdentity parse_uevent(std::string_view text) {
   PciIdentity identity;
-  for (const std::string_view line : split(text, '\n')) take_uevent_line(line, identity);
+  while (!text.empty()) take_uevent_line(take_until(text, '\n'), identity);
   return identity;
 }
 

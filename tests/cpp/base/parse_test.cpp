@@ -31,6 +31,27 @@ TEST_CASE("signed and hexadecimal numbers") {
   CHECK_FALSE(parse_hex("0x10000", "n", 0xffff));
 }
 
+TEST_CASE("hexadecimal digits without words") {
+  CHECK(*hex_digits("10De") == 0x10de);
+  CHECK(*hex_digits("ffffffff") == 0xffffffff);
+  CHECK(*hex_digits("0", 1) == 0);
+  for (const char* bad : {"", "g", "/", ":", "@", "G", "`", "0x1", "-1", " 1", "1 ", "123456789"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(hex_digits(bad));
+  }
+  CHECK_FALSE(hex_digits("12345", 4));
+  CHECK_FALSE(hex_digits(std::string_view("\0", 1)));
+}
+
+TEST_CASE("parts are taken off a text") {
+  std::string_view text = "a=b=c\n\nlast";
+  CHECK(take_until(text, '\n') == "a=b=c");
+  CHECK(take_until(text, '\n').empty());
+  CHECK(take_until(text, '\n') == "last");
+  CHECK(text.empty());
+  CHECK(take_until(text, '\n').empty());
+}
+
 TEST_CASE("durations") {
   CHECK(*parse_duration_usec("90", "d") == 90'000'000);
   CHECK(*parse_duration_usec("90s", "d") == 90'000'000);

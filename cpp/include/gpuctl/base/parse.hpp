@@ -4,8 +4,10 @@
 // thing in the error. Kernel files lose their trailing newline when they are read (see Dir::read).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +39,14 @@ Result<std::uint64_t> parse_jalien_size_bytes(std::string_view text, const std::
 
 // A job id: [A-Za-z0-9][A-Za-z0-9._-]{0,63}; ids become path names.
 Result<std::string> parse_job_id(std::string_view text);
+
+// Up to `max_digits` hexadecimal digits of either case that are all of `text`; nullopt otherwise. For what is read by the
+// hundred and where nobody is told what was wrong.
+std::optional<std::uint32_t> hex_digits(std::string_view text, std::size_t max_digits = 8);
+
+// What `text` has before the first `separator`, or all of it; both are taken off `text`. Loops over lines without a vector:
+//   while (!text.empty()) use(take_until(text, '\n'));
+std::string_view take_until(std::string_view& text, char separator);
 
 // Splits at each `separator`; "a,,b" has three parts, "" has one empty part.
 std::vector<std::string_view> split(std::string_view text, char separator);
