@@ -46,7 +46,7 @@ std::string synopsis(const Verb& verb) {
 std::string help_text() {
   std::string text = "gpuctl " GPUCTL_VERSION
                      ": GPUs and jobs on a worker node\n\nusage: gpuctl VERB [FLAGS] ...\n\n";
-  for (const Verb& verb : verbs()) text += "  " + pad(verb.name, 10) + verb.summary + "\n";
+  for (const Verb& verb : verbs()) text += "  " + pad(verb.name, 13) + verb.summary + "\n";
   text += "\nflags of every verb, before or after it:\n" + flag_lines(flags_of(nullptr));
   text += "\nexit codes:\n";
   for (const ExitCode& exit : exit_codes())

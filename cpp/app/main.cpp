@@ -35,6 +35,7 @@ int dispatch(const Context& context) {
   if (verb == "kill") return run_kill(context);
   if (verb == "cgroup") return run_cgroup(context);
   if (verb == "capture") return run_capture(context);
+  if (verb == "fence-entry") return run_fence_entry(context);
   return run_config(context);
 }
 

@@ -141,10 +141,11 @@ Result<void> add_fence(const Context& context, job::Spec& spec) {
                       : demand == "advisory" ? job::FenceDemand::advisory
                                              : job::FenceDemand::best;
   const std::string kind = context.invocation.last("process-fence").value_or("pid_namespace");
-  if (kind != "pid_namespace" && kind != "session")
-    return usage("`--process-fence`: pid_namespace or session, got `" + printable(kind) + "`");
-  spec.strongest_fence =
-      kind == "session" ? fence::ProcessFence::session : fence::ProcessFence::pid_namespace;
+  const std::optional<fence::ProcessFence> found = fence::find_process_fence(kind);
+  if (!found)
+    return usage("`--process-fence`: pid_namespace, session or runtime, got `" + printable(kind) +
+                 "`");
+  spec.strongest_fence = *found;
   return {};
 }
 

@@ -91,6 +91,17 @@ const std::vector<Verb>& verbs() {
        "through it before you hand it on. FILE must not be there yet.",
        "gpuctl capture node.tar\n"
        "mkdir node && tar -xf node.tar -C node && gpuctl discover --root node"},
+      {"fence-entry", false, "[--] COMMAND [ARGUMENT...]", true,
+       "inside a container: refuse the GPUs that are not the job's, prove it, and become COMMAND",
+       "For whoever starts a container runtime for a job: the runtime's mounts are made, and what "
+       "is "
+       "left to do is done\n"
+       "here, with Landlock and a seccomp filter. Every GPU node in the container's /dev that is "
+       "no "
+       "`--own` one is refused.\n"
+       "The binary is static, so the image needs nothing. See docs/design/fence.md.",
+       "gpuctl fence-entry --own /dev/nvidia0 --own /dev/nvidiactl -- ./simulate\n"
+       "gpuctl fence-entry --fence strict --proof fence.json -- ./simulate   # no GPU at all"},
       {"config", false, "", false, "print every setting in force and where it comes from",
        "Sources, each over the one before: /etc/gpuctl/config.json, the file named by "
        "GPUCTL_CONFIG, environment variables,\n"
@@ -149,10 +160,15 @@ const std::vector<Flag>& flags() {
       {"leave-slot", 0, "WHEN", "run,job", false,
        "auto or never: go to a scope of systemd where the slot has no room for a cgroup and its "
        "limits can be kept [auto]"},
-      {"fence", 0, "LEVEL", "run,job", false,
+      {"fence", 0, "LEVEL", "run,job,fence-entry", false,
        "advisory, best or strict: how firmly the job is kept to its own GPUs [best]"},
       {"process-fence", 0, "KIND", "run", false,
-       "strongest to try: pid_namespace or session [pid_namespace]"},
+       "strongest to try: pid_namespace or session; runtime: COMMAND is a container runtime that "
+       "makes its own namespaces [pid_namespace]"},
+      {"own", 0, "NODE", "fence-entry", true, "a device node of the job's: /dev/nvidia0"},
+      {"protect", 0, "PID", "fence-entry", true,
+       "a process that may not be signalled or tampered with, where the container shows it"},
+      {"proof", 0, "FILE", "fence-entry", false, "write what was proven as JSON (gpuctl.fence/1)"},
       {"report", 0, "FILE", "run,job", false, "write the report as JSON"},
       {"report-copy", 0, "FILE", "run", false,
        "write it there too, if that can be done; only FILE of --report is made up for later"},

@@ -11,6 +11,7 @@ int run_tree(const Context& context);
 int run_kill(const Context& context);
 int run_cgroup(const Context& context);
 int run_capture(const Context& context);
+int run_fence_entry(const Context& context);
 int run_config(const Context& context);
 int run_help(const Invocation& invocation);
 

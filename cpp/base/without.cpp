@@ -12,12 +12,26 @@ struct Switch {
   bool Without::* member;
 };
 
-constexpr std::array<Switch, 6> kSwitches = {{{"pidfd", &Without::pidfd},
-                                              {"children", &Without::children},
-                                              {"cgroup_kill", &Without::cgroup_kill},
-                                              {"cgroup_freeze", &Without::cgroup_freeze},
-                                              {"clone_into_cgroup", &Without::clone_into_cgroup},
-                                              {"foreign_proc", &Without::foreign_proc}}};
+constexpr std::array<Switch, 12> kSwitches = {{{"pidfd", &Without::pidfd},
+                                               {"children", &Without::children},
+                                               {"cgroup_kill", &Without::cgroup_kill},
+                                               {"cgroup_freeze", &Without::cgroup_freeze},
+                                               {"clone_into_cgroup", &Without::clone_into_cgroup},
+                                               {"foreign_proc", &Without::foreign_proc},
+                                               {"namespaces", &Without::namespaces},
+                                               {"private_dev", &Without::private_dev},
+                                               {"landlock", &Without::landlock},
+                                               {"landlock_scope", &Without::landlock_scope},
+                                               {"seccomp", &Without::seccomp},
+                                               {"device_filter", &Without::device_filter}}};
+
+// "pidfd, children, …"
+std::string known_names() {
+  std::string names;
+  for (const Switch& each : kSwitches)
+    names += (names.empty() ? "" : ", ") + std::string(each.name);
+  return names;
+}
 
 Without& in_force() {
   static Without chosen;
@@ -42,9 +56,7 @@ Result<Without> parse_without(std::string_view list) {
     }
     if (!known) {
       return fail(ErrorCode::usage, "GPUCTL_TEST_WITHOUT",
-                  "`" + printable(name) +
-                      "` is none of pidfd, children, cgroup_kill, cgroup_freeze, "
-                      "clone_into_cgroup, foreign_proc");
+                  "`" + printable(name) + "` is none of " + known_names());
     }
   }
   return chosen;

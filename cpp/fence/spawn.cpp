@@ -44,7 +44,8 @@ std::vector<Attempt> attempts(ProcessFence strongest) {
     all.push_back({ProcessFence::pid_namespace, kNamespaces | CLONE_NEWUSER,
                    "a pid namespace in a user namespace"});
   }
-  all.push_back({ProcessFence::session, 0, "a session"});
+  all.push_back(
+      {strongest == ProcessFence::runtime ? strongest : ProcessFence::session, 0, "a session"});
   return all;
 }
 
@@ -110,7 +111,20 @@ Result<Child> try_spawn(const SpawnRequest& request, const ExecPlan& plan, const
 }  // namespace
 
 const char* name_of(ProcessFence fence) {
-  return fence == ProcessFence::pid_namespace ? "pid_namespace" : "session";
+  switch (fence) {
+    case ProcessFence::runtime: return "runtime";
+    case ProcessFence::session: return "session";
+    case ProcessFence::pid_namespace: return "pid_namespace";
+  }
+  return "session";
+}
+
+std::optional<ProcessFence> find_process_fence(std::string_view name) {
+  for (const ProcessFence each :
+       {ProcessFence::runtime, ProcessFence::session, ProcessFence::pid_namespace}) {
+    if (name == name_of(each)) return each;
+  }
+  return std::nullopt;
 }
 
 Result<Child> spawn(const SpawnRequest& request) {

@@ -210,7 +210,7 @@ class Watch {
       }
       account(usage);
       if (pid != run_.child->pid) continue;
-      if (run_.child->fence == fence::ProcessFence::session) {
+      if (!has_init()) {
         payload_ended(status);
       } else {
         read_channel();

@@ -21,6 +21,12 @@ struct Without {
   bool cgroup_freeze = false;      // cgroup.freeze: before 5.2
   bool clone_into_cgroup = false;  // CLONE_INTO_CGROUP: before 5.7
   bool foreign_proc = false;       // /proc of other users: mounted with hidepid=2
+  bool namespaces = false;         // pid and mount namespaces: user.max_user_namespaces = 0
+  bool private_dev = false;        // a file system mounted over /dev
+  bool landlock = false;           // Landlock: before 5.13, or not in `lsm=`
+  bool landlock_scope = false;     // its scope of signals: before 6.12
+  bool seccomp = false;            // seccomp filters
+  bool device_filter = false;      // BPF_CGROUP_DEVICE
 };
 
 // What is in force now.

@@ -9,6 +9,9 @@
 // ProcessFence::session
 //   Where the kernel or a container refuses that: a session of its own and the caller as subreaper. `kill -9 0` is
 //   contained, `kill -9 -1` of the same uid is not. `notes` says why it came to this.
+// ProcessFence::runtime
+//   Only when asked for: the payload is a container runtime, which needs its user's rights and makes the namespaces itself.
+//   It gets the session, and nothing is taken from it; `gpuctl fence-entry` does the rest inside (fence/entry.hpp).
 //
 // With `cgroup_fd` the first process is born in that cgroup (clone3(2), CLONE_INTO_CGROUP, 5.7) or, where the kernel cannot
 // do that, moves itself there before it does anything else; an attempt that cannot enter it fails. In a namespace the
@@ -30,15 +33,17 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gpuctl/base/fd.hpp"
 
 namespace gpuctl::fence {
 
-enum class ProcessFence { session, pid_namespace };  // weakest first
+enum class ProcessFence { runtime, session, pid_namespace };  // weakest first
 
 const char* name_of(ProcessFence fence);
+std::optional<ProcessFence> find_process_fence(std::string_view name);
 
 struct SpawnRequest {
   std::vector<std::string> argv;         // argv[0] is looked up in PATH of `environment`
