@@ -4,7 +4,6 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,8 +13,8 @@
 #include <ctime>
 
 #include "gpuctl/base/host_fs.hpp"
-#include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/parse.hpp"
+#include "gpuctl/base/state_place.hpp"
 #include "gpuctl/base/tree.hpp"
 
 namespace gpuctl::job {
@@ -25,70 +24,6 @@ constexpr const char* kLock = "lock";
 constexpr std::string_view kBeingMade = ".new-";
 constexpr std::string_view kBeingRemoved = ".old-";
 constexpr time_t kSweepAgeSeconds = 60;
-
-// flock(2) does not reach other machines on these (statfs(2), magic numbers of <linux/magic.h> and the clients').
-constexpr std::array<std::uint64_t, 8> kNetworkFileSystems{
-    0x6969, 0xff534d42, 0xfe534d42, 0x5346414f, 0x0bd00bd0, 0x47504653, 0x65735546, 0x00c36400};
-
-Result<void> refuse_network(int fd, const std::string& path) {
-  struct statfs file_system{};
-  if (::fstatfs(fd, &file_system) != 0)
-    return fail_errno(errno, path, "cannot tell the file system");
-  const auto type = static_cast<std::uint32_t>(file_system.f_type);
-  if (std::find(kNetworkFileSystems.begin(), kNetworkFileSystems.end(), type) ==
-      kNetworkFileSystems.end())
-    return {};
-  return fail(ErrorCode::usage, path,
-              "a network file system cannot hold the state: name a local one with --state-dir");
-}
-
-// Opens the directory `name`, making it first when it is not there. The mode is set whatever the umask is.
-Result<Fd> open_or_make(int parent_fd, const std::string& name, mode_t mode) {
-  Result<Fd> fd = open_at(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  if (fd || fd.error().code != ErrorCode::not_found) return fd;
-  const bool made = ::mkdirat(parent_fd, name.c_str(), mode) == 0;
-  if (!made && errno != EEXIST) return fail_errno(errno, name, "cannot make the directory");
-  fd = open_at(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  if (fd && made && ::fchmod(fd->get(), mode) != 0)
-    return fail_errno(errno, name, "cannot set the mode");
-  return fd;
-}
-
-// Whoever may write in the state directory may have jobs there.
-mode_t mode_like(int fd) {
-  struct stat status{};
-  const bool shared = ::fstat(fd, &status) == 0 && (status.st_mode & 0022) != 0;
-  return shared ? status.st_mode & 07777 : 0700;
-}
-
-// A directory in which others could replace our files is no place for state.
-Result<void> require_safe(int fd, const std::string& path, std::optional<uid_t> owner) {
-  struct stat status{};
-  if (::fstat(fd, &status) != 0) return fail_errno(errno, path, "cannot stat");
-  const bool shared = !owner;
-  const bool owned = owner && status.st_uid == *owner;
-  const bool others_write = (status.st_mode & 0022) != 0;
-  const bool sticky = (status.st_mode & S_ISVTX) != 0;
-  if (shared ? (!others_write || sticky) : (owned && !others_write)) return {};
-  return fail(
-      ErrorCode::permission, path,
-      shared
-          ? "others may write in it and it is not sticky: `chmod 1777` it or name another with "
-            "--state-dir"
-          : "it belongs to somebody else or others may write in it: name another with --state-dir");
-}
-
-bool is_usable_directory(const char* path) {
-  struct stat status{};
-  return ::lstat(path, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == 0 &&
-         ::access(path, W_OK) == 0;
-}
-
-std::string place_of(const std::optional<std::string>& explicit_path) {
-  if (explicit_path) return *explicit_path;
-  return is_usable_directory(host_paths::kLiveRunState) ? host_paths::kLiveRunState
-                                                        : host_paths::kLiveShmState;
-}
 
 std::string random_suffix() {
   std::uint64_t random = 0;
@@ -121,43 +56,34 @@ void remove_by_name(int jobs_fd, const std::string& name) {
 }  // namespace
 
 Result<StateDir> StateDir::open(const std::optional<std::string>& explicit_path) {
-  const std::string path = place_of(explicit_path);
-  const mode_t mode = explicit_path ? 0700 : 01777;
-  const Result<Fd> state = open_or_make(AT_FDCWD, path, mode);
-  if (!state) {
-    Error error = state.error();
-    error.detail += " for the state (name another with --state-dir)";
-    return fail(std::move(error));
-  }
-  if (Result<void> safe = require_safe(state->get(), path, std::nullopt); !safe)
-    return fail(safe.error());
-  if (Result<void> local = refuse_network(state->get(), path); !local) return fail(local.error());
-
-  const Result<Fd> jobs = open_or_make(state->get(), "jobs", mode_like(state->get()));
+  const std::string path = state_place(explicit_path);
+  const Result<Fd> state = open_state(explicit_path);
+  if (!state) return fail(state.error());
+  const Result<Fd> jobs = open_or_make_dir(state->get(), "jobs", mode_like(state->get()));
   if (!jobs) return fail(jobs.error());
-  if (Result<void> safe = require_safe(jobs->get(), path + "/jobs", std::nullopt); !safe)
+  if (Result<void> safe = require_safe_dir(jobs->get(), path + "/jobs", std::nullopt); !safe)
     return fail(safe.error());
   const std::string uid = std::to_string(::geteuid());
-  Result<Fd> own = open_or_make(jobs->get(), uid, 0700);
+  Result<Fd> own = open_or_make_dir(jobs->get(), uid, 0700);
   if (!own) return fail(own.error());
-  if (Result<void> safe = require_safe(own->get(), path + "/jobs/" + uid, ::geteuid()); !safe)
+  if (Result<void> safe = require_safe_dir(own->get(), path + "/jobs/" + uid, ::geteuid()); !safe)
     return fail(safe.error());
   return StateDir(path, ::geteuid(), std::move(*own));
 }
 
 Result<StateDir> StateDir::open_of(const std::optional<std::string>& explicit_path, uid_t owner) {
-  const std::string path = place_of(explicit_path);
+  const std::string path = state_place(explicit_path);
   const std::string own_path = path + "/jobs/" + std::to_string(owner);
   Result<Fd> own = open_at(AT_FDCWD, own_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (!own) return fail(std::move(own).error());
-  if (Result<void> safe = require_safe(own->get(), own_path, owner); !safe)
+  if (Result<void> safe = require_safe_dir(own->get(), own_path, owner); !safe)
     return fail(safe.error());
   return StateDir(path, owner, std::move(*own));
 }
 
 std::vector<uid_t> StateDir::owners(const std::optional<std::string>& explicit_path) {
   std::vector<uid_t> found;
-  const std::string path = place_of(explicit_path) + "/jobs";
+  const std::string path = state_place(explicit_path) + "/jobs";
   Result<Fd> jobs = open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
   if (!jobs) return found;
   for (const std::string& name :

@@ -31,15 +31,15 @@ void look_at(internal::ProcDir& proc, const OpenNodes& open_nodes, pid_t pid, No
 
 }  // namespace
 
-NodeHolders holders_of_gpu_nodes(const HostFs& fs) {
+NodeHolders holders_of_gpu_nodes(const HostFs& processes, const HostFs& hardware) {
   NodeHolders found;
-  std::vector<DeviceNode> nodes = gpu_nodes(fs);
+  std::vector<DeviceNode> nodes = gpu_nodes(hardware);
   if (nodes.empty()) return found;
-  Result<internal::ProcDir> proc = internal::ProcDir::open(fs);
+  Result<internal::ProcDir> proc = internal::ProcDir::open(processes);
   std::vector<pid_t> pids;
   if (!proc || !proc->list(pids)) return found;
   found.looked = true;
-  const OpenNodes open_nodes(fs, std::move(nodes));
+  const OpenNodes open_nodes(processes, std::move(nodes));
   for (const pid_t pid : pids) look_at(*proc, open_nodes, pid, found);
   return found;
 }

@@ -25,6 +25,10 @@ inline constexpr const char* kMeminfo = "proc/meminfo";
 inline constexpr const char* kPidMax = "proc/sys/kernel/pid_max";
 inline constexpr const char* kOnlineCpus = "sys/devices/system/cpu/online";
 inline constexpr const char* kSelfUidMap = "proc/self/uid_map";
+inline constexpr const char* kInitialNetSetting =
+    "proc/sys/net/core/netdev_budget";  // only in the initial network namespace
+inline constexpr const char* kAnyNetSetting = "proc/sys/net/core/somaxconn";  // in every one
+inline constexpr const char* kInitRoot = "proc/1/root";
 inline constexpr const char* kSelfNs = "proc/self/ns";
 inline constexpr const char* kInitComm = "proc/1/comm";
 inline constexpr const char* kSystemdBooted = "run/systemd/system";  // sd_booted(3)

@@ -33,6 +33,9 @@ struct NodeHolders {
   std::size_t processes_unreadable = 0;
 };
 
-NodeHolders holders_of_gpu_nodes(const HostFs& fs);
+// `processes`: whose /proc is read; `hardware`: whose /dev has the nodes. They differ where a directory stands in for the
+// hardware of the live machine.
+NodeHolders holders_of_gpu_nodes(const HostFs& processes, const HostFs& hardware);
+inline NodeHolders holders_of_gpu_nodes(const HostFs& fs) { return holders_of_gpu_nodes(fs, fs); }
 
 }  // namespace gpuctl::proc

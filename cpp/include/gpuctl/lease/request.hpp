@@ -1,0 +1,42 @@
+// Request: which units are wanted, how long to wait for them, and for whom.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gpuctl/base/clock.hpp"
+#include "gpuctl/gpu/gpu.hpp"
+#include "gpuctl/gpu/match.hpp"
+#include "gpuctl/lease/lease.hpp"
+
+namespace gpuctl::lease {
+
+// All units of one request have this in common.
+enum class Together { anywhere, numa_node };
+
+struct Request {
+  gpu::Wish wish;                    // kind and number
+  std::vector<std::string> only;     // if any: these ids and no others
+  std::vector<std::string> exclude;  // ids
+  Together together = Together::anywhere;
+  bool allow_integrated = false;      // also where the wish names no model
+  std::optional<int> near_numa_node;  // where the slot's CPUs are
+
+  std::optional<JobName> job;
+  std::string command;
+  std::optional<Usec> expires_in;
+};
+
+// The GPUs of this node as they are now. Asked again at each attempt: a card may have come or gone meanwhile.
+using Node = std::function<Result<std::vector<gpu::Gpu>>()>;
+
+// How long a request waits for its turn, and what else the caller listens to meanwhile.
+struct Patience {
+  std::optional<Usec> wait;  // nullopt: not at all
+  std::vector<int> also;     // descriptors; when one is readable or a signal came, `stop` is asked
+  std::function<bool()> stop;  // true: give up with ErrorCode::unavailable
+};
+
+}  // namespace gpuctl::lease

@@ -1,0 +1,46 @@
+// Audit: STATE/ledger/audit.UID.jsonl, one JSON object a line for every decision, written before what it tells of is done,
+// so that whatever is found in a table has been explained.
+//
+//   {"at": "…Z", "boot_usec": 1234, "event": "granted", "lease": "3f9a…", "uid": 1000, "pid": 4711, "job": "123",
+//    "units": ["0000:63:00.0"], "reason": "…"}
+//
+// Above a mebibyte the file becomes audit.UID.jsonl.1 and that one is forgotten. Written under the ledger's lock.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gpuctl/base/fd.hpp"
+#include "gpuctl/lease/lease.hpp"
+
+namespace gpuctl::lease::internal {
+
+class Audit {
+ public:
+  explicit Audit(uid_t uid) : uid_(uid) {}
+
+  // Events: requested, granted, releasing, released, repaired, void, expired, drained, undrained.
+  Result<void> write(int ledger_fd, std::string_view event, const Lease& lease,
+                     std::string_view reason);
+  Result<void> write_about(int ledger_fd, std::string_view event, const std::string& unit_id,
+                           std::string_view reason);
+
+ private:
+  Result<void> append(int ledger_fd, const std::string& line);
+  Result<void> make_ready(int ledger_fd);
+  Result<void> reopen(int ledger_fd);
+
+  uid_t uid_;
+  Fd fd_;
+  off_t size_ = 0;
+};
+
+Usec boottime_usec();
+
+// All lines of all users, oldest first.
+std::vector<std::string> read_audit(int ledger_fd);
+
+}  // namespace gpuctl::lease::internal

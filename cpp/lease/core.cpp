@@ -1,0 +1,152 @@
+#include "core.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+
+#include "gpuctl/base/host_paths.hpp"
+#include "steps.hpp"
+
+namespace gpuctl::lease::internal {
+namespace {
+
+constexpr Usec kStuckAfter = 10 * kUsecPerSec;
+constexpr long kFirstPauseNsec = 20'000;
+constexpr long kLongestPauseNsec = 1'000'000;
+
+void read_other(Core& core, Book& book, uid_t uid) {
+  Result<std::optional<Table>> table =
+      Table::open_other(core.dir.get(), uid, core.here.boot_id, core.in_user_namespace);
+  if (!table) {
+    if (table.error().code != ErrorCode::not_found) book.problems.push_back(table.error());
+    return;
+  }
+  if (!*table) return;
+  if (Result<void> read = (*table)->read(); !read) {
+    book.problems.push_back(read.error());
+    return;
+  }
+  for (const Slot& slot : (*table)->slots()) book.records.push_back(load(**table, slot));
+  book.others.push_back(std::move(**table));
+}
+
+std::vector<std::string> names_in(const Core& core) {
+  Result<Fd> again = open_at(core.dir.get(), ".", O_RDONLY | O_DIRECTORY);
+  if (!again) return {};
+  return Dir(std::move(*again), core.path).names().value_or(std::vector<std::string>());
+}
+
+}  // namespace
+
+Result<Critical> Critical::enter(Core& core, bool exclusive) {
+  const int how = (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB;
+  timespec pause{0, kFirstPauseNsec};
+  const Usec deadline = monotonic_usec() + kStuckAfter;
+  step("enter");
+  while (::flock(core.dir.get(), how) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR)
+      return fail_errno(errno, core.path, "cannot lock the ledger");
+    step("busy");
+    if (monotonic_usec() > deadline) {
+      return fail(ErrorCode::timeout, core.path,
+                  "somebody has kept the ledger locked for 10 s: a stopped gpuctl, perhaps");
+    }
+    ::nanosleep(&pause, nullptr);
+    pause.tv_nsec = std::min(pause.tv_nsec * 2, kLongestPauseNsec);
+  }
+  step("entered");
+  return Critical(core.dir.get());
+}
+
+void Critical::leave() {
+  if (fd_ < 0) return;
+  step("leave");
+  ::flock(fd_, LOCK_UN);
+  fd_ = -1;
+  step("left");
+}
+
+const Table* Book::table_of(const Core& core, uid_t uid) const {
+  if (uid == core.uid) return core.own ? &*core.own : nullptr;
+  const auto found = std::find_if(others.begin(), others.end(),
+                                  [&](const Table& each) { return each.uid() == uid; });
+  return found == others.end() ? nullptr : &*found;
+}
+
+Result<void> open_own_table(Core& core) {
+  if (!core.own) {
+    Result<Table> table = Table::open_own(core.dir.get(), core.uid, core.here.boot_id);
+    if (!table) return fail(table.error());
+    core.own.emplace(std::move(*table));
+  }
+  return core.own->read();
+}
+
+Book read_book(Core& core) {
+  Book book;
+  if (core.own) {
+    for (const Slot& slot : core.own->slots()) book.records.push_back(load(*core.own, slot));
+  }
+  for (const std::string& name : names_in(core)) {
+    const std::optional<uid_t> uid = table_owner(name);
+    if (uid && (*uid != core.uid || !core.own)) read_other(core, book, *uid);
+  }
+  book.drains = read_drains(core, book.problems);
+  return book;
+}
+
+bool is_locked(const Core& core, const Book& book, const Stored& stored) {
+  if (stored.lease.uid == core.uid && core.our_slots.count(stored.slot) != 0) return true;
+  const Table* table = book.table_of(core, stored.lease.uid);
+  return table == nullptr || table->is_locked(stored.slot);
+}
+
+Result<void> set_state(Core& core, Stored& stored, EntryState state, std::string_view event,
+                       std::string_view reason) {
+  if (Result<void> told = core.audit.write(core.dir.get(), event, stored.lease, reason); !told)
+    return told;
+  stored.entry.state = state;
+  stored.entry.since = realtime_usec();
+  return core.own->write_entry(stored.slot, stored.entry);
+}
+
+// A log that cannot be written (a full file system) must not keep a unit from coming back.
+Result<void> set_free(Core& core, Table& table, Stored& stored, std::string_view event,
+                      std::string_view reason) {
+  static_cast<void>(core.audit.write(core.dir.get(), event, stored.lease, reason).has_value());
+  Entry entry;
+  entry.state = EntryState::free;
+  stored.entry = entry;
+  if (Result<void> written = table.write_entry(stored.slot, entry); !written) return written;
+  table.poke();
+  return {};
+}
+
+std::string descriptor_path(int fd) {
+  return std::string(host_paths::kLiveSelfFd) + "/" + std::to_string(fd);
+}
+
+int watch(Core& core) {
+  if (core.notify) return core.notify.get();
+  Fd notify(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  if (!notify) return -1;
+  const std::string place = descriptor_path(core.dir.get());
+  constexpr std::uint32_t kEvents = IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVED_TO | IN_DELETE;
+  if (::inotify_add_watch(notify.get(), place.c_str(), kEvents) < 0) return -1;
+  core.notify = std::move(notify);
+  return core.notify.get();
+}
+
+void drain_events(int fd) {
+  alignas(inotify_event) char buffer[4096];
+  while (fd >= 0 && ::read(fd, buffer, sizeof buffer) > 0) continue;
+}
+
+}  // namespace gpuctl::lease::internal

@@ -1,0 +1,152 @@
+#include "held.hpp"
+
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "steps.hpp"
+
+namespace gpuctl::lease {
+namespace {
+
+using internal::Critical;
+using internal::EntryState;
+
+// Ours in the table as it is now; nullopt when the table lost it.
+std::optional<internal::Slot> find_slot(const internal::Core& core,
+                                        const internal::Stored& stored) {
+  for (const internal::Slot& slot : core.own->slots()) {
+    const bool ours = slot.index == stored.slot && !slot.damaged &&
+                      slot.entry.nonce_head == stored.entry.nonce_head;
+    if (ours) return slot;
+  }
+  return std::nullopt;
+}
+
+Result<Critical> enter_and_read(internal::Core& core) {
+  Result<Critical> critical = Critical::enter(core);
+  if (!critical) return critical;
+  Result<void> read = internal::open_own_table(core);
+  if (!read && read.error().code == ErrorCode::malformed) {
+    internal::mend(core);
+    if (core.own) read = core.own->read();
+  }
+  if (!read) return fail(read.error());
+  return critical;
+}
+
+// The record is what a live holder says it is.
+Result<void> write_anew(internal::Core& core, internal::Stored& stored) {
+  const std::string text = internal::body_text(stored);
+  stored.entry.body_bytes = static_cast<std::uint32_t>(text.size());
+  stored.entry.payload_bytes = 0;
+  if (Result<void> told = core.audit.write(core.dir.get(), "repaired", stored.lease,
+                                           "the table had lost it; its holder lives");
+      !told)
+    return told;
+  if (Result<void> body = core.own->write_body(stored.slot, text); !body) return body;
+  if (stored.lease.payload) {
+    const std::string payload = internal::payload_text(*stored.lease.payload);
+    if (core.own->write_payload(stored.slot, payload))
+      stored.entry.payload_bytes = static_cast<std::uint32_t>(payload.size());
+  }
+  stored.entry.state = EntryState::held;
+  return core.own->write_entry(stored.slot, stored.entry);
+}
+
+}  // namespace
+
+Held::Held(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Held::Held(Held&&) noexcept = default;
+
+// What is replaced is dropped as the destructor drops it.
+Held& Held::operator=(Held&& other) noexcept {
+  std::swap(impl_, other.impl_);
+  return *this;
+}
+
+Held::~Held() {
+  if (!impl_ || impl_->let_go || impl_->core->process != ::getpid()) return;
+  for (internal::UnitLock& lock : impl_->locks) lock.unlock();
+  if (impl_->core->own) impl_->core->own->unlock_slot(impl_->stored.slot);
+  impl_->core->our_slots.erase(impl_->stored.slot);
+}
+
+const Lease& Held::lease() const { return impl_->stored.lease; }
+
+Result<void> Held::note_payload(const Payload& payload) {
+  internal::Core& core = *impl_->core;
+  internal::Stored& stored = impl_->stored;
+  Result<Critical> critical = enter_and_read(core);
+  if (!critical) return fail(critical.error());
+  stored.lease.payload = payload;
+  if (!find_slot(core, stored)) return write_anew(core, stored);
+  const std::string text = internal::payload_text(payload);
+  if (Result<void> written = core.own->write_payload(stored.slot, text); !written) return written;
+  stored.entry.payload_bytes = static_cast<std::uint32_t>(text.size());
+  return core.own->write_entry(stored.slot, stored.entry);
+}
+
+Result<Release> Held::release(const Proof& proof) {
+  internal::Core& core = *impl_->core;
+  internal::Stored& stored = impl_->stored;
+  Result<Critical> critical = enter_and_read(core);
+  if (!critical) return fail(critical.error());
+  const bool on_record = find_slot(core, stored).has_value();
+  Release done;
+  done.gone = proof.empty;
+  if (on_record) {
+    const std::string reason =
+        proof.empty
+            ? "proof: " + proof.how
+            : proof.unknown.value_or(std::to_string(proof.blockers.size()) + " processes keep it");
+    const Result<void> begun = set_state(core, stored, EntryState::releasing, "releasing", reason);
+    if (!begun && !proof.empty) return fail(begun.error());
+  }
+  for (internal::UnitLock& lock : impl_->locks) lock.unlock();
+  core.own->unlock_slot(stored.slot);
+  core.our_slots.erase(stored.slot);
+  impl_->let_go = true;
+  internal::step("unlocked");
+  stored.lease.state = State::releasing;
+  done.lease = stored.lease;
+  done.lease.blockers = proof.blockers;
+  done.lease.unknown = proof.unknown;
+  if (!proof.empty || !on_record) return done;
+  if (Result<void> freed = set_free(core, *core.own, stored, "released", "proof: " + proof.how);
+      !freed)
+    return fail(freed.error());
+  return done;
+}
+
+int Held::fd() const {
+  if (impl_->notify) return impl_->notify.get();
+  Fd notify(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  if (!notify) return -1;
+  if (::inotify_add_watch(notify.get(), internal::descriptor_path(impl_->core->dir.get()).c_str(),
+                          IN_MOVED_TO) < 0)
+    return -1;
+  impl_->notify = std::move(notify);
+  return impl_->notify.get();
+}
+
+std::optional<std::string> Held::evicted() {
+  internal::Core& core = *impl_->core;
+  internal::drain_events(impl_->notify.get());
+  Result<Critical> critical = enter_and_read(core);
+  if (!critical) return std::nullopt;
+  // A record that cannot be written now is tried again at the next change.
+  if (!find_slot(core, impl_->stored))
+    static_cast<void>(write_anew(core, impl_->stored).has_value());
+  std::vector<Error> problems;
+  const std::vector<Drain> drains = internal::read_drains(core, problems);
+  for (const Unit& unit : impl_->stored.lease.units) {
+    const Drain* drain = internal::find_drain(drains, unit);
+    if (drain != nullptr && drain->level == DrainLevel::evict)
+      return "GPU " + unit.id + " is drained, its jobs are evicted: " + drain->reason;
+  }
+  return std::nullopt;
+}
+
+}  // namespace gpuctl::lease

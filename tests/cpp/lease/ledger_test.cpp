@@ -1,0 +1,103 @@
+#include "gpuctl/lease/ledger.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "node.hpp"
+
+using namespace gpuctl;
+using namespace gpuctl::lease;
+using test::TestNode;
+
+TEST_CASE("a GPU is given once and comes back") {
+  TestNode node(2);
+  Ledger one = std::move(*node.ledger());
+  Ledger two = std::move(*node.ledger());
+
+  Result<Held> first = one.hold(TestNode::request(1), node.node(), {});
+  REQUIRE(first);
+  Result<Held> second = two.hold(TestNode::request(1), node.node(), {});
+  REQUIRE(second);
+  CHECK(TestNode::numbers(first->lease().units) == "0");
+  CHECK(TestNode::numbers(second->lease().units) == "1");
+
+  const Result<Held> third = one.hold(TestNode::request(1), node.node(), {});
+  REQUIRE_FALSE(third);
+  CHECK(third.error().code == ErrorCode::unavailable);
+  CHECK(third.error().detail.find("1 GPU wanted, 2 fit, 0 of them free") != std::string::npos);
+
+  const Result<Release> released = first->release(test::proven());
+  REQUIRE(released);
+  CHECK(released->gone);
+  Result<Held> again = two.hold(TestNode::request(1), node.node(), {});
+  REQUIRE(again);
+  CHECK(TestNode::numbers(again->lease().units) == "0");
+}
+
+TEST_CASE("all units of a request or none") {
+  TestNode node(4);
+  Ledger ledger = std::move(*node.ledger());
+  Result<Held> three = ledger.hold(TestNode::request(3), node.node(), {});
+  REQUIRE(three);
+  CHECK_FALSE(ledger.hold(TestNode::request(2), node.node(), {}));
+  Result<Held> last = ledger.hold(TestNode::request(1), node.node(), {});
+  REQUIRE(last);
+  CHECK(TestNode::numbers(last->lease().units) == "3");
+}
+
+TEST_CASE("a lease whose holder is gone is taken back by the next who needs it") {
+  TestNode node(1);
+  Ledger ledger = std::move(*node.ledger());
+  {
+    Result<Held> dropped = ledger.hold(TestNode::request(1), node.node(), {});
+    REQUIRE(dropped);
+  }
+  Result<View> before = ledger.view();
+  REQUIRE(before);
+  REQUIRE(before->leases.size() == 1);
+  CHECK_FALSE(before->leases[0].holder_alive);
+  Result<Held> held = ledger.hold(TestNode::request(1), node.node(), {});
+  CHECK(held);
+}
+
+TEST_CASE("a unit whose node a process of the job holds stays releasing") {
+  TestNode node(1);
+  Ledger ledger = std::move(*node.ledger());
+  Result<Held> held = ledger.hold(TestNode::request(1), node.node(), {});
+  REQUIRE(held);
+  Proof proof;
+  proof.blockers.push_back({4711, "villain", "holds /dev/nvidia0"});
+  const Result<Release> kept = held->release(proof);
+  REQUIRE(kept);
+  CHECK_FALSE(kept->gone);
+  const Result<View> view = ledger.view();
+  REQUIRE(view->leases.size() == 1);
+  CHECK(view->leases[0].state == State::releasing);
+  // Nobody holds anything here any more, so that the next look proves it.
+  REQUIRE(ledger.repair());
+  CHECK(ledger.view()->leases.empty());
+}
+
+TEST_CASE("a recorded lease lives as long as its owner") {
+  TestNode node(1);
+  Ledger ledger = std::move(*node.ledger());
+  Result<Lease> own =
+      ledger.record(TestNode::request(1), node.node(), {}, Owner{::getpid(), std::nullopt});
+  REQUIRE(own);
+  CHECK_FALSE(ledger.hold(TestNode::request(1), node.node(), {}));
+  const Result<Release> released = ledger.release(own->id);
+  REQUIRE(released);
+  CHECK(released->gone);
+
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  REQUIRE(ledger.record(TestNode::request(1), node.node(), {}, Owner{child, std::nullopt}));
+  CHECK_FALSE(ledger.hold(TestNode::request(1), node.node(), {}));
+  ::kill(child, SIGKILL);
+  REQUIRE(::waitpid(child, nullptr, 0) == child);
+  CHECK(ledger.hold(TestNode::request(1), node.node(), {}));
+}
