@@ -27,3 +27,6 @@ get_property(generated GLOBAL PROPERTY GPUCTL_GENERATED_FILES)
 add_custom_target(gpuctl_share ALL DEPENDS ${generated})
 
 install(TARGETS gpuctl RUNTIME DESTINATION ${GPUCTL_BINARY_FOLDER})
+if(TARGET gpuctl-sanity-probe)
+  install(TARGETS gpuctl-sanity-probe RUNTIME DESTINATION ${GPUCTL_BINARY_FOLDER})
+endif()

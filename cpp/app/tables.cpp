@@ -83,6 +83,34 @@ const std::vector<Verb>& verbs() {
        "gpuctl probe --json --deadline 10s            # for programs; the keys are stable\n"
        "gpuctl probe --watch 1s --count 5 --json      # telemetry, one JSON object a line\n"
        "gpuctl probe --from 'lspci -nn=lspci.txt' --from smi.xml --json"},
+      {"export", false, "FORMAT", false,
+       "the GPUs of one lease, or the node, in the words of another program",
+       "FORMAT apptainer, podman and env give the exact options and environment that expose a "
+       "lease "
+       "and nothing else: they\n"
+       "replace --nv and --rocm, which expose every GPU of the vendor. As text they are for `eval` "
+       "in a "
+       "shell, which sets its\n"
+       "positional parameters; --json has them as lists, for agents in any language.\n\n"
+       "FORMAT cdi is a specification for container runtimes that know the Container Device "
+       "Interface: of a lease, or\n"
+       "of the whole node where none is named.",
+       "eval \"$(gpuctl export apptainer --lease 4711)\"\n"
+       "setsid --wait apptainer exec -C \"$@\" IMAGE COMMAND\n"
+       "gpuctl export podman --gpu 0000:63:00.0 --json\n"
+       "gpuctl export cdi > /etc/cdi/gpuctl.json   # podman run --device gpuctl.jalien/gpu=ID …"},
+      {"sanity", true, "", false, "prove that the GPUs compute, where the job will run",
+       "A small program is started where the job will run (a container, or none) and goes through "
+       "levels: it starts, the\n"
+       "vendor's library loads, the devices are exactly those assigned, memory keeps what is "
+       "written, a kernel computes the\n"
+       "right answer, no other GPU can be opened, the demands on driver and capability hold. "
+       "Each level has a result, a time\n"
+       "and words; one that hangs costs its deadline. Exit code 0 when all hold, 1 when one does "
+       "not.",
+       "gpuctl sanity                                  # all usable GPUs, without a container\n"
+       "gpuctl sanity --gpu 0000:63:00.0 --container apptainer --image /cvmfs/…/el9-x86_64\n"
+       "gpuctl sanity --api opencl --cpu-device --json # try it on a machine without a GPU"},
       {"capture", false, "FILE", false, "record this node's GPUs for a test or a bug report",
        "Writes what `gpuctl discover` reads, and what the vendors' tools print, as a tar archive; "
        "`--root` reads it back\n"
@@ -127,13 +155,16 @@ const std::vector<Flag>& flags() {
       {"help", 'h', nullptr, "", false, "explain the verb and its flags"},
       {"version", 0, nullptr, "", false, "print the version"},
 
-      {"pci-ids", 0, "FILE", "discover,run,job,probe", false,
+      {"pci-ids", 0, "FILE", "discover,run,job,probe,export,sanity", false,
        "names of PCI devices to use where FILE is newer than those built in; none: never"},
       {"job", 0, "ID", "run,job,kill,tree", false,
        "the job's id: letters, digits, `.`, `_`, `-`; at most 64"},
       {"resubmission", 0, "N", "run,job,kill,tree", false,
        "which resubmission of the job this is [0]"},
-      {"gpu", 0, "ID", "run", true, "a GPU for the payload, by its id in `gpuctl discover`"},
+      {"gpu", 0, "ID", "run,export,sanity", true, "a GPU, by its id in `gpuctl discover`"},
+      {"lease", 0, "ID", "export", false, "a lease by its id, or by its job's"},
+      {"lease-file", 0, "FILE", "export", false,
+       "write the lease to FILE, read-only, and show it inside as GPUCTL_LEASE_FILE"},
       {"workdir", 0, "DIR", "run,job", false,
        "make the work directory alien-job-ID in DIR and remove it at the end"},
       {"input", 0, "FILE", "run", true, "bring FILE into the work directory"},
@@ -160,7 +191,7 @@ const std::vector<Flag>& flags() {
       {"leave-slot", 0, "WHEN", "run,job", false,
        "auto or never: go to a scope of systemd where the slot has no room for a cgroup and its "
        "limits can be kept [auto]"},
-      {"fence", 0, "LEVEL", "run,job,fence-entry", false,
+      {"fence", 0, "LEVEL", "run,job,fence-entry,sanity", false,
        "advisory, best or strict: how firmly the job is kept to its own GPUs [best]"},
       {"process-fence", 0, "KIND", "run", false,
        "strongest to try: pid_namespace or session; runtime: COMMAND is a container runtime that "
@@ -169,6 +200,27 @@ const std::vector<Flag>& flags() {
       {"protect", 0, "PID", "fence-entry", true,
        "a process that may not be signalled or tampered with, where the container shows it"},
       {"proof", 0, "FILE", "fence-entry", false, "write what was proven as JSON (gpuctl.fence/1)"},
+      {"container", 0, "RUNTIME", "job,sanity", false,
+       "auto, apptainer, podman or none: what the payload runs in; auto: the first that works "
+       "where "
+       "there is an image [auto]"},
+      {"image", 0, "IMAGE", "job,sanity", false,
+       "the container's image: a folder, a file or a name [JobContainer, Platform, the site's]"},
+      {"sanity", 0, "WHEN", "job", false,
+       "never, auto or always: prove that the GPUs compute before the payload starts; auto: where "
+       "the vendor's library is [auto]"},
+      {"api", 0, "NAME", "sanity", false,
+       "auto, cuda, hip, level_zero or opencl: how to talk to the GPU [by its vendor]"},
+      {"cpu-device", 0, nullptr, "sanity", false,
+       "count OpenCL devices that are CPUs too: to try the check where there is no GPU"},
+      {"write-memory", 0, "SIZE", "sanity", false,
+       "how much of each GPU's memory is written and read back: 256MiB [256MiB]"},
+      {"min-memory", 0, "SIZE", "sanity", false, "memory that each GPU must have: 16GB, 16GiB"},
+      {"min-driver", 0, "VERSION", "sanity", false, "oldest driver that will do: 535.104"},
+      {"min-runtime", 0, "VERSION", "sanity", false,
+       "oldest version of the interface that will do: 12.2 (CUDA), 3.0 (OpenCL)"},
+      {"min-capability", 0, "VERSION", "sanity", false,
+       "least compute capability that will do: 8.0 (NVIDIA)"},
       {"report", 0, "FILE", "run,job", false, "write the report as JSON"},
       {"report-copy", 0, "FILE", "run", false,
        "write it there too, if that can be done; only FILE of --report is made up for later"},
@@ -192,6 +244,7 @@ const std::vector<Flag>& flags() {
        "read a recorded output instead of asking this machine; may be given several times"},
       {"source", 0, "NAME", "probe", true, "ask only this source; may be given several times"},
       {"deadline", 0, "DUR", "probe,capture", false, "how long a tool may take [30s]"},
+      {"deadline", 0, "DUR", "sanity", false, "how long the whole check may take [60s]"},
       {"container", 0, "IMAGE", "probe", false,
        "an Apptainer image with lspci, for hosts that have none"},
       {"watch", 0, "DUR", "probe", false, "answer again and again, with this time between"},

@@ -21,6 +21,7 @@ void bind_proc(pybind11::module_& module);       // snapshots, identities, trees
 void bind_cgroup(pybind11::module_& module);     // homes, limits, accounting
 void bind_job(pybind11::module_& module);        // kill reasons
 void bind_kill(pybind11::module_& module);       // ending processes, cgroups and jobs
+void bind_expose(pybind11::module_& module);     // GPUs as a container runtime wants to hear them
 void bind_app(pybind11::module_& module);        // the tables of the command line
 
 }  // namespace gpuctl::bindings

@@ -204,3 +204,10 @@ def kill_job(
     spare: Sequence[str],
 ) -> tuple[str, bool, list[str]]:
     """Report as JSON (`null`: nothing had to be done), whether all is gone, and problems."""
+
+libraries_inside: str
+
+def expose_json(
+    format: str, root: str, pci_ids: str | None, gpu_ids: Sequence[str], libraries: Sequence[str]
+) -> str:
+    """`gpuctl export FORMAT --json` of these GPUs, with the host's driver libraries (paths)."""

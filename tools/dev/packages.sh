@@ -30,6 +30,9 @@ have_bwrap() { command -v bwrap >/dev/null; }
 have_find() { command -v find >/dev/null && command -v xargs >/dev/null; }
 have_flock() { command -v flock >/dev/null; }
 have_readelf() { command -v readelf >/dev/null; }
+have_opencl() { [[ -n $(find /usr/lib /usr/lib64 -maxdepth 2 -name 'libOpenCL.so.1' -print -quit 2>/dev/null) && -n $(find /etc/OpenCL/vendors -name '*.icd' -print -quit 2>/dev/null) ]]; }
+have_javac() { command -v javac >/dev/null; }
+have_spirv_as() { command -v spirv-as >/dev/null; }
 have_mmdebstrap() { command -v mmdebstrap >/dev/null; }
 have_mke2fs() { command -v mke2fs >/dev/null || [[ -x /sbin/mke2fs ]]; }
 have_static_libc() { [[ -n $(find /usr/lib /usr/lib64 -maxdepth 2 -name libc.a -print -quit 2>/dev/null) ]]; }
@@ -46,6 +49,11 @@ package_of() {
     lspci:apt) echo pciutils pci.ids ;;
     lspci:dnf) echo pciutils hwdata ;;
     chattr:* | mke2fs:*) echo e2fsprogs ;;
+    opencl:apt) echo pocl-opencl-icd ocl-icd-libopencl1 ;;
+    opencl:dnf) echo pocl ocl-icd ;;
+    javac:apt) echo default-jdk-headless ;;
+    javac:dnf) echo java-17-openjdk-devel ;;
+    spirv_as:*) echo spirv-tools ;;
     mmdebstrap:*) echo mmdebstrap ;;
     bwrap:*) echo bubblewrap ;;
     find:*) echo findutils ;;

@@ -12,7 +12,9 @@ verb_main() {
     local arguments=()
     source "$root/tools/dev/setup.sh"
     set_up tests
-    need_packages lspci chattr readelf
+    need_packages lspci chattr readelf opencl spirv_as
+    # half a gigabyte for one test: elsewhere it is skipped with that reason
+    [[ ${CI:-} != true ]] || need_packages javac
     need_wheels test
     while (($#)); do
         arguments+=("$(from_caller "$1")")

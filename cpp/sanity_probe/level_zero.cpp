@@ -1,0 +1,301 @@
+// Intel's Level Zero (ze_api.h of oneapi-src/level-zero, 1.0 with the PCI extension of 1.3).
+#include <cstdlib>
+
+#include "calls.hpp"
+#include "spirv.hpp"
+
+namespace sanity {
+namespace {
+
+using Result = std::uint32_t;
+using Handle = void*;
+
+// ze_structure_type_t
+constexpr std::uint32_t kDeviceProperties = 0x3;
+constexpr std::uint32_t kMemoryProperties = 0x7;
+constexpr std::uint32_t kContextDesc = 0xd;
+constexpr std::uint32_t kQueueDesc = 0xe;
+constexpr std::uint32_t kDeviceMemoryDesc = 0x15;
+constexpr std::uint32_t kModuleDesc = 0x1b;
+constexpr std::uint32_t kKernelDesc = 0x1d;
+constexpr std::uint32_t kPciProperties = 0x10008;
+
+constexpr std::uint32_t kSynchronous = 1;  // ZE_COMMAND_QUEUE_MODE_SYNCHRONOUS
+constexpr std::uint32_t kBlock = 256;
+
+struct DeviceProperties {
+  std::uint32_t stype;
+  void* next;
+  std::uint32_t type, vendor_id, device_id, flags, subdevice_id, core_clock_rate;
+  std::uint64_t max_allocation;
+  std::uint32_t more[7];
+  std::uint64_t timer_resolution;
+  std::uint32_t timestamp_bits, kernel_timestamp_bits;
+  unsigned char uuid[16];
+  char name[256];
+};
+
+struct MemoryProperties {
+  std::uint32_t stype;
+  void* next;
+  std::uint32_t flags, max_clock_rate, max_bus_width;
+  std::uint64_t total_bytes;
+  char name[256];
+};
+
+struct PciProperties {
+  std::uint32_t stype;
+  void* next;
+  std::uint32_t domain, bus, device, function;
+  std::int32_t generation, width;
+  std::int64_t bandwidth;
+};
+
+struct FlagsDesc {
+  std::uint32_t stype;
+  const void* next;
+  std::uint32_t flags;
+  std::uint32_t ordinal;
+};
+
+struct QueueDesc {
+  std::uint32_t stype;
+  const void* next;
+  std::uint32_t ordinal, index, flags, mode, priority;
+};
+
+struct ModuleDesc {
+  std::uint32_t stype;
+  const void* next;
+  std::uint32_t format;  // 0: SPIR-V
+  std::size_t size;
+  const void* module;
+  const char* build_flags;
+  const void* constants;
+};
+
+struct KernelDesc {
+  std::uint32_t stype;
+  const void* next;
+  std::uint32_t flags;
+  const char* name;
+};
+
+struct Groups {
+  std::uint32_t x, y, z;
+};
+
+struct Calls {
+  Result (*Init)(std::uint32_t);
+  Result (*DriverGet)(std::uint32_t*, Handle*);
+  Result (*DriverGetApiVersion)(Handle, std::uint32_t*);
+  Result (*DeviceGet)(Handle, std::uint32_t*, Handle*);
+  Result (*DeviceGetProperties)(Handle, DeviceProperties*);
+  Result (*DeviceGetMemoryProperties)(Handle, std::uint32_t*, MemoryProperties*);
+  Result (*ContextCreate)(Handle, const FlagsDesc*, Handle*);
+  Result (*CommandListCreateImmediate)(Handle, Handle, const QueueDesc*, Handle*);
+  Result (*CommandListAppendMemoryCopy)(Handle, void*, const void*, std::size_t, Handle,
+                                        std::uint32_t, Handle*);
+  Result (*CommandListAppendLaunchKernel)(Handle, Handle, const Groups*, Handle, std::uint32_t,
+                                          Handle*);
+  Result (*MemAllocDevice)(Handle, const FlagsDesc*, std::size_t, std::size_t, Handle, void**);
+  Result (*MemFree)(Handle, void*);
+  Result (*ModuleCreate)(Handle, Handle, const ModuleDesc*, Handle*, Handle*);
+  Result (*KernelCreate)(Handle, const KernelDesc*, Handle*);
+  Result (*KernelSetGroupSize)(Handle, std::uint32_t, std::uint32_t, std::uint32_t);
+  Result (*KernelSetArgumentValue)(Handle, std::uint32_t, std::size_t, const void*);
+  Result (*DevicePciGetProperties)(Handle, PciProperties*);
+};
+Calls ze;
+
+struct Opened {
+  Handle driver;
+  Handle device;
+  Handle context;
+  Handle list;
+};
+Opened opened[kMaxDevices];
+int opened_count = 0;
+
+bool good(const char* call, Result error, Text& why) {
+  if (error == 0) return true;
+  why.add(call).add(": error 0x").add_hex(error, 8);
+  return false;
+}
+
+bool load_all(void* library, Text& why) {
+  const Call calls[] = {{"zeInit", &ze.Init},
+                        {"zeDriverGet", &ze.DriverGet},
+                        {"zeDriverGetApiVersion", &ze.DriverGetApiVersion},
+                        {"zeDeviceGet", &ze.DeviceGet},
+                        {"zeDeviceGetProperties", &ze.DeviceGetProperties},
+                        {"zeDeviceGetMemoryProperties", &ze.DeviceGetMemoryProperties},
+                        {"zeContextCreate", &ze.ContextCreate},
+                        {"zeCommandListCreateImmediate", &ze.CommandListCreateImmediate},
+                        {"zeCommandListAppendMemoryCopy", &ze.CommandListAppendMemoryCopy},
+                        {"zeCommandListAppendLaunchKernel", &ze.CommandListAppendLaunchKernel},
+                        {"zeMemAllocDevice", &ze.MemAllocDevice},
+                        {"zeMemFree", &ze.MemFree},
+                        {"zeModuleCreate", &ze.ModuleCreate},
+                        {"zeKernelCreate", &ze.KernelCreate},
+                        {"zeKernelSetGroupSize", &ze.KernelSetGroupSize},
+                        {"zeKernelSetArgumentValue", &ze.KernelSetArgumentValue}};
+  Text unused;
+  const Call optional[] = {{"zeDevicePciGetPropertiesExt", &ze.DevicePciGetProperties}};
+  load_calls(library, optional, unused);
+  return load_calls(library, calls, why);
+}
+
+bool load(Versions& versions, Text& why) {
+  const char* const names[] = {"libze_loader.so.1", nullptr};
+  void* library = load_library(names, versions.library, why);
+  if (library == nullptr || !load_all(library, why) || !good("zeInit", ze.Init(0), why))
+    return false;
+  std::uint32_t count = 1;
+  std::uint32_t version = 0;
+  Handle driver = nullptr;
+  if (!good("zeDriverGet", ze.DriverGet(&count, &driver), why)) return false;
+  if (driver != nullptr && ze.DriverGetApiVersion(driver, &version) == 0)
+    versions.runtime.add(version >> 16).add(".").add(version & 0xffff);
+  return true;
+}
+
+void describe(Handle device, Device& found) {
+  DeviceProperties properties{};
+  properties.stype = kDeviceProperties;
+  if (ze.DeviceGetProperties(device, &properties) == 0) {
+    properties.name[sizeof properties.name - 1] = '\0';
+    found.name.add(properties.name);
+  }
+  MemoryProperties memories[8] = {};
+  for (MemoryProperties& each : memories) each.stype = kMemoryProperties;
+  std::uint32_t count = 8;
+  if (ze.DeviceGetMemoryProperties(device, &count, memories) == 0) {
+    for (std::uint32_t i = 0; i < count && i < 8; ++i)
+      found.memory_bytes += memories[i].total_bytes;
+  }
+  PciProperties pci{};
+  pci.stype = kPciProperties;
+  if (ze.DevicePciGetProperties != nullptr && ze.DevicePciGetProperties(device, &pci) == 0)
+    found.pci_address.add_hex(pci.domain, 4)
+        .add(":")
+        .add_hex(pci.bus, 2)
+        .add(":")
+        .add_hex(pci.device, 2)
+        .add(".")
+        .add(pci.function);
+}
+
+bool list(Device* devices, int* count, Text& why) {
+  Handle drivers[8];
+  std::uint32_t driver_count = 8;
+  if (!good("zeDriverGet", ze.DriverGet(&driver_count, drivers), why)) return false;
+  for (std::uint32_t d = 0; d < driver_count && d < 8; ++d) {
+    Handle found[kMaxDevices];
+    std::uint32_t number = kMaxDevices;
+    if (!good("zeDeviceGet", ze.DeviceGet(drivers[d], &number, found), why)) return false;
+    for (std::uint32_t i = 0; i < number && opened_count < kMaxDevices; ++i) {
+      describe(found[i], devices[opened_count]);
+      opened[opened_count++] = {drivers[d], found[i], nullptr, nullptr};
+    }
+  }
+  *count = opened_count;
+  return true;
+}
+
+bool open(int number, Text& why) {
+  Opened& each = opened[number];
+  if (each.list != nullptr) return true;
+  const FlagsDesc context{kContextDesc, nullptr, 0, 0};
+  const QueueDesc queue{kQueueDesc, nullptr, 0, 0, 0, kSynchronous, 0};
+  return good("zeContextCreate", ze.ContextCreate(each.driver, &context, &each.context), why) &&
+         good("zeCommandListCreateImmediate",
+              ze.CommandListCreateImmediate(each.context, each.device, &queue, &each.list), why);
+}
+
+Result copy(const Opened& on, void* to, const void* from, std::size_t bytes) {
+  return ze.CommandListAppendMemoryCopy(on.list, to, from, bytes, nullptr, 0, nullptr);
+}
+
+struct Block {
+  const Opened* on;
+  char* start;
+};
+
+bool write(void* state, std::uint64_t offset, const void* from, std::uint64_t bytes) {
+  const auto* block = static_cast<Block*>(state);
+  return copy(*block->on, block->start + offset, from, bytes) == 0;
+}
+
+bool read(void* state, std::uint64_t offset, void* to, std::uint64_t bytes) {
+  const auto* block = static_cast<Block*>(state);
+  return copy(*block->on, to, block->start + offset, bytes) == 0;
+}
+
+Result allocate(const Opened& on, std::size_t bytes, void** place) {
+  const FlagsDesc desc{kDeviceMemoryDesc, nullptr, 0, 0};
+  return ze.MemAllocDevice(on.context, &desc, bytes, 64, on.device, place);
+}
+
+bool memory(int number, std::uint64_t bytes, Text& why) {
+  if (!open(number, why)) return false;
+  void* place = nullptr;
+  if (const Result error = allocate(opened[number], bytes, &place); error != 0) {
+    why.add(bytes).add(" bytes could not be allocated; ");
+    return good("zeMemAllocDevice", error, why);
+  }
+  Block block{&opened[number], static_cast<char*>(place)};
+  const bool kept = write_through({write, read, &block}, bytes, why);
+  ze.MemFree(opened[number].context, place);
+  return kept;
+}
+
+Handle build(const Opened& on, Text& why) {
+  const ModuleDesc desc{kModuleDesc, nullptr, 0, sizeof kSpirv, kSpirv, "", nullptr};
+  const KernelDesc kernel_desc{kKernelDesc, nullptr, 0, "gpuctl_mad"};
+  Handle module = nullptr;
+  Handle kernel = nullptr;
+  const bool made = good("zeModuleCreate",
+                         ze.ModuleCreate(on.context, on.device, &desc, &module, nullptr), why) &&
+                    good("zeKernelCreate", ze.KernelCreate(module, &kernel_desc, &kernel), why) &&
+                    good("zeKernelSetGroupSize", ze.KernelSetGroupSize(kernel, kBlock, 1, 1), why);
+  return made ? kernel : nullptr;
+}
+
+bool launch(const Opened& on, Handle kernel, const Vectors& vectors, Text& why) {
+  constexpr std::size_t kBytes = std::size_t{kElements} * 4;
+  const std::uint32_t* const hosts[3] = {vectors.a, vectors.b, vectors.c};
+  void* blocks[3] = {};
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    if (!good("zeMemAllocDevice", allocate(on, kBytes, &blocks[i]), why) ||
+        !good("zeCommandListAppendMemoryCopy", copy(on, blocks[i], hosts[i], kBytes), why) ||
+        !good("zeKernelSetArgumentValue",
+              ze.KernelSetArgumentValue(kernel, i, sizeof(void*), &blocks[i]), why))
+      return false;
+  }
+  const Groups groups{kElements / kBlock, 1, 1};
+  const bool done =
+      good("zeKernelSetArgumentValue",
+           ze.KernelSetArgumentValue(kernel, 3, sizeof kFactor, &kFactor), why) &&
+      good("zeCommandListAppendLaunchKernel",
+           ze.CommandListAppendLaunchKernel(on.list, kernel, &groups, nullptr, 0, nullptr), why) &&
+      good("zeCommandListAppendMemoryCopy", copy(on, vectors.c, blocks[2], kBytes), why);
+  for (void* block : blocks) ze.MemFree(on.context, block);
+  return done;
+}
+
+bool compute(int number, Text& why) {
+  if (!open(number, why)) return false;
+  Vectors vectors{};
+  Handle kernel = build(opened[number], why);
+  if (kernel == nullptr || !make_vectors(vectors, why)) return false;
+  const bool right = launch(opened[number], kernel, vectors, why) && check_answer(vectors, why);
+  std::free(vectors.a);
+  return right;
+}
+
+}  // namespace
+
+const Interface kLevelZero = {"level_zero", load, list, memory, compute};
+
+}  // namespace sanity

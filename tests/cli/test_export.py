@@ -1,0 +1,148 @@
+"""`gpuctl export`: what exposes GPUs to a container, for agents in any language."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from nodes.compose import compose
+from schemas import validate
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+GPU, OTHER = "0000:63:00.0", "0000:03:00.0"
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Path:
+    return compose("epn-mi50x8", tmp_path / "node", device_nodes=False)
+
+
+@pytest.fixture
+def export(gpuctl: Run, node: Path) -> Callable[..., dict[str, Any]]:
+    def run(kind: str, *arguments: object) -> dict[str, Any]:
+        done = gpuctl("export", kind, "--json", "--root", node, *arguments)
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        answer: dict[str, Any] = json.loads(done.stdout)
+        validate("cdi.json" if kind == "cdi" else "export.json", answer)
+        return answer
+
+    return run
+
+
+def test_apptainer_binds_the_leases_nodes_and_no_others(export, node: Path) -> None:
+    answer = export("apptainer", "--gpu", GPU)
+    binds = [answer["argv"][i + 1] for i, w in enumerate(answer["argv"]) if w == "--bind"]
+    assert binds == [f"{node}/dev/dri/renderD131:/dev/dri/renderD131", f"{node}/dev/kfd:/dev/kfd"]
+    assert not {"--nv", "--rocm", "--nvccli"} & set(answer["argv"])
+    assert answer["environment"]["APPTAINERENV_ROCR_VISIBLE_DEVICES"] == "GPU-5a1b3c0021723333"
+    assert answer["environment"]["APPTAINERENV_CUDA_VISIBLE_DEVICES"] == "-1"
+    assert {"APPTAINER_NV", "APPTAINER_ROCM", "HIP_VISIBLE_DEVICES"} <= set(answer["unset"])
+    assert not set(answer["unset"]) & set(answer["environment"])
+    assert answer["gpus"] == [GPU]
+
+
+def test_podman_has_all_in_its_options(export, node: Path) -> None:
+    answer = export("podman", "--gpu", GPU)
+    devices = [word for word in answer["argv"] if word.startswith("--device=")]
+    assert devices == [
+        f"--device={node}/dev/dri/renderD131:/dev/dri/renderD131:rw",
+        f"--device={node}/dev/kfd:/dev/kfd:rw",
+    ]
+    assert "--env=ROCR_VISIBLE_DEVICES=GPU-5a1b3c0021723333" in answer["argv"]
+    assert "--env=NVIDIA_VISIBLE_DEVICES=void" in answer["argv"]
+    assert (answer["environment"], answer["unset"]) == ({}, [])
+
+
+def test_env_is_for_a_process_without_a_container(export) -> None:
+    answer = export("env", "--gpu", GPU, "--gpu", OTHER)
+    assert answer["argv"] == []
+    masks = "GPU-5a1b3c0021723333,GPU-5a1b3c0021720000"
+    assert answer["environment"]["ROCR_VISIBLE_DEVICES"] == masks
+    assert "GPU_DEVICE_ORDINAL" in answer["unset"]
+
+
+def test_as_text_it_is_for_eval(gpuctl: Run, node: Path) -> None:
+    done = gpuctl("export", "apptainer", "--root", node, "--gpu", GPU)
+    shell = subprocess.run(
+        [
+            "sh",
+            "-euc",
+            'eval "$1"; printf "%s\\n" "$APPTAINERENV_ROCR_VISIBLE_DEVICES" "$#" "$@"; '
+            'echo "${APPTAINER_NV-unset}"',
+            "sh",
+            done.stdout,
+        ],
+        env={**os.environ, "APPTAINER_NV": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = shell.stdout.splitlines()
+    assert lines[0] == "GPU-5a1b3c0021723333"
+    assert int(lines[1]) == len(lines) - 3
+    assert lines[2:4] == ["--no-nv", "--no-rocm"]
+    assert lines[-1] == "unset"
+
+
+def test_the_lease_file_is_read_only_and_shown_inside(export, tmp_path: Path) -> None:
+    file = tmp_path / "lease.json"
+    for _ in range(2):  # again: replaced, not refused
+        answer = export("apptainer", "--gpu", GPU, "--lease-file", file)
+    inside = answer["environment"]["APPTAINERENV_GPUCTL_LEASE_FILE"]
+    assert f"{file}:{inside}:ro" in answer["argv"]
+    assert answer["files"] == [{"path": inside, "host_path": str(file)}]
+    lease = json.loads(file.read_text(encoding="utf-8"))
+    assert lease["schema"] == "gpuctl.lease-file/1"
+    assert [gpu["id"] for gpu in lease["gpus"]] == [GPU]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o444
+    assert list(tmp_path.glob("lease.json.*")) == []
+
+
+def test_cdi_of_a_node_and_of_chosen_gpus(export, node: Path) -> None:
+    spec = export("cdi")
+    assert spec["kind"] == "gpuctl.jalien/gpu"
+    assert len(spec["devices"]) == 8
+    one = export("cdi", "--gpu", GPU)
+    (device,) = one["devices"]
+    nodes = [each["hostPath"] for each in device["containerEdits"]["deviceNodes"]]
+    assert nodes == [f"{node}/dev/dri/renderD131", f"{node}/dev/kfd"]
+
+
+@pytest.mark.parametrize("name", ["perlmutter-a100x4", "mixed-broken", "empty"])
+def test_cdi_of_other_nodes(gpuctl: Run, tmp_path: Path, name: str) -> None:
+    root = compose(name, tmp_path / "node", device_nodes=False)
+    done = gpuctl("export", "cdi", "--root", root)
+    spec = json.loads(done.stdout)
+    validate("cdi.json", spec)
+    inventory = json.loads(gpuctl("discover", "--json", "--root", root).stdout)
+    usable = {gpu["id"] for gpu in inventory["gpus"] if gpu["usable"] and gpu["device_nodes"]}
+    assert {device["name"] for device in spec["devices"]} == usable
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "one FORMAT"),
+        (("docker",), "expected apptainer, podman, env"),
+        (("apptainer",), "`--lease` or `--gpu`"),
+        (("apptainer", "--gpu", "0000:ff:00.0"), "no GPU `0000:ff:00.0`"),
+        (("apptainer", "--gpu", GPU, "--lease-file", ""), "expected a path"),
+        (("apptainer", "podman"), "one FORMAT"),
+    ],
+)
+def test_what_makes_no_sense(gpuctl: Run, node: Path, arguments, words: str) -> None:
+    done = gpuctl("export", *arguments, "--root", node)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+
+
+def test_a_lease_file_that_cannot_be_written(gpuctl: Run, node: Path, tmp_path: Path) -> None:
+    file = tmp_path / "none" / "lease.json"
+    done = gpuctl("export", "apptainer", "--root", node, "--gpu", GPU, "--lease-file", file)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert str(file) in done.stderr
