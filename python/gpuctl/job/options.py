@@ -27,6 +27,9 @@ class JobOptions:
     memory: str | None = None
     fence: str | None = None
     leave_slot: str | None = None
+    container: str | None = None
+    image: str | None = None
+    sanity: str | None = None
     report: str | None = None
     events: str | None = None
     root: str | None = None
@@ -61,4 +64,7 @@ class JobOptions:
             "forced-kill-timeout": self.forced_kill_timeout,
             "outer-grace": self.outer_grace,
             "leave-slot": self.leave_slot,
+            "container": self.container,
+            "image": self.image,
+            "sanity": self.sanity,
         }

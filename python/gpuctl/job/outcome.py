@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from gpuctl import _core
+from gpuctl.containers.choose import Container
 from gpuctl.gpus import plain
 from gpuctl.jdl import JobRequest
 from gpuctl.job.gpus import rejected_json
@@ -22,7 +23,7 @@ from gpuctl.job.trace import Trace, now_usec
 from gpuctl.match.gpus import Choice
 from gpuctl.settings import Settings
 
-__all__ = ["completed", "jdl_json", "match_json", "never_started"]
+__all__ = ["completed", "fence_json", "jdl_json", "match_json", "never_started"]
 
 SCHEMA = "gpuctl.job/1"
 USEC = 1_000_000
@@ -120,6 +121,12 @@ def match_json(choice: Choice | None) -> dict[str, Any] | None:
         "reason": choice.reason,
         "cpu_only": not choice.ids and (choice.ok or choice.cpu_only),
     }
+
+
+def fence_json(outside: dict[str, Any], container: Container) -> dict[str, Any]:
+    """The supervisor's word, with the device fence that was proven inside the container."""
+    inside = container.fence
+    return outside if inside is None else {**outside, "device": inside["device"]}
 
 
 def _kill_reason(refused: RefusedError) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpuctl import _core
+from gpuctl.containers.choose import Container
+from gpuctl.containers.request import WORKDIR_INSIDE, Launch
 from gpuctl.jdl import Jdl, JobRequest
 from gpuctl.job.files import kept_patterns, local_executable, local_inputs
 from gpuctl.job.options import JobOptions
@@ -37,12 +39,22 @@ class Plan:
 
 
 def make_plan(
-    request: JobRequest, doc: Jdl, options: JobOptions, choice: Choice, trace: Trace
+    request: JobRequest,
+    doc: Jdl,
+    options: JobOptions,
+    choice: Choice,
+    trace: Trace,
+    container: Container,
 ) -> Plan:
     """Raises RefusedError where an input cannot be had."""
     folder = Path(options.jdl).resolve().parent
     settings = Settings.load(options.settings_flags())
+    inputs = local_inputs(request, folder)
     command = (local_executable(request, folder), *request.argv)
+    launch = Launch(command, request.variables)
+    if container.runtime is not None:
+        inputs, command = _inside(request, folder, inputs)
+        launch = container.launch(command)
     flags = {
         "job": options.job,
         "resubmission": options.resubmission,
@@ -61,16 +73,30 @@ def make_plan(
     }
     lists = {
         "gpu": choice.ids,
-        "input": local_inputs(request, folder),
+        "input": inputs,
         "keep": kept_patterns(request, options.json),
     }
+    if container.runtime is not None:  # the namespaces are its own
+        flags["process-fence"] = "runtime"
     switches = {
         "capture-output": options.json,
         "quiet": options.quiet,
         "no-cgroups": options.no_cgroups,
     }
-    arguments = (*spelled(flags, switches, lists), "--", *command)
-    return Plan(command, arguments, {**os.environ, **request.variables})
+    arguments = (*spelled(flags, switches, lists), "--", *launch.argv)
+    return Plan(command, arguments, launch.environ(os.environ))
+
+
+def _inside(
+    request: JobRequest, folder: Path, inputs: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """An absolute Executable is the image's; any other comes into the work directory."""
+    if request.executable.startswith("/"):
+        return inputs, (request.executable, *request.argv)
+    executable = local_executable(request, folder)
+    name = Path(executable).name
+    brought = inputs if executable in inputs else (executable, *inputs)
+    return brought, (f"{WORKDIR_INSIDE}/{name}", *request.argv)
 
 
 def _ttl(request: JobRequest, settings: Settings, trace: Trace) -> str:

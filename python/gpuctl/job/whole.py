@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpuctl import jdl
+from gpuctl.containers.choose import Container
 from gpuctl.errors import GpuctlError
 from gpuctl.host import Host
 from gpuctl.jdl import Jdl, JobRequest
@@ -17,13 +18,15 @@ from gpuctl.job.deliver import deliver
 from gpuctl.job.events import EventSink
 from gpuctl.job.gpus import choose_gpus, demand
 from gpuctl.job.options import JobOptions
-from gpuctl.job.outcome import completed, jdl_json, match_json, never_started
+from gpuctl.job.outcome import completed, fence_json, jdl_json, match_json, never_started
+from gpuctl.job.place import check_gpus, place_of
 from gpuctl.job.plan import make_plan
 from gpuctl.job.refusal import EXIT_NEVER_STARTED, RefusedError
 from gpuctl.job.signals import Signals
 from gpuctl.job.trace import Trace
 from gpuctl.match.gpus import Choice
 from gpuctl.report import Report
+from gpuctl.sanity.answer import Answer
 from gpuctl.supervisor import Ended, Supervisor
 
 __all__ = ["run_job"]
@@ -32,7 +35,6 @@ EXIT_USAGE = 2
 # tags that change what the payload finds, and that gpuctl does not act on
 _NOT_DONE = (
     ("packages", "`Packages` are not set up: the payload gets the environment of its caller"),
-    ("job_container", "`JobContainer` is not used: the payload runs without a container"),
     ("validation_command", "`ValidationCommand` is not run"),
 )
 
@@ -43,6 +45,8 @@ class Progress:
 
     command: tuple[str, ...] = ()
     choice: Choice | None = None
+    container: Container | None = None
+    sanity: Answer | None = None
 
 
 def run_job(options: JobOptions) -> int:
@@ -70,10 +74,15 @@ def _run(options: JobOptions, trace: Trace, events: EventSink, signals: Signals)
         if ended.report is None:
             return _without_report(ended)
         report = ended.report
-    more = {
+    more: dict[str, Any] = {
         "jdl": jdl_json(options.jdl, request),
         "match": match_json(progress.choice),
+        "container": progress.container.to_json() if progress.container else None,
+        "sanity": progress.sanity.to_json() if progress.sanity else None,
     }
+    if progress.container is not None and progress.container.runtime is not None:
+        more["command"] = list(progress.command)  # not what starts the container
+        more["fence"] = fence_json(report["fence"], progress.container)
     report = completed(report, trace, **more)
     report["problems"] = [*report["problems"], *_not_done(request)]
     return deliver(Report.from_json(report), options, trace)
@@ -106,7 +115,10 @@ def _start(
     progress.choice = choose_gpus(request.gpu, host, trace)
     demand(progress.choice)
     trace.mark("matched")
-    plan = make_plan(request, doc, options, progress.choice, trace)
+    place = place_of(request, options, progress.choice, trace)
+    progress.container = place.container
+    progress.sanity = check_gpus(place, options, trace)
+    plan = make_plan(request, doc, options, progress.choice, trace, place.container)
     progress.command = plan.command
     signals.check()
     with Supervisor(plan.arguments, env=plan.environment, pass_fds=events.inherited) as supervisor:

@@ -1,0 +1,36 @@
+"""The command line of Apptainer (1.x).
+
+`exec -C`: own /dev, /tmp, pid and ipc namespaces, clean environment. Devices are bound one by one:
+`--nv` and `--rocm` bind all of a vendor even so, and CDI came with 1.5. `-C` makes no session, so
+that a payload's `kill -9 0` would end its caller: the supervisor gives it one.
+"""
+
+from __future__ import annotations
+
+from gpuctl.containers.entry import WORKDIR, with_entry
+from gpuctl.containers.request import WORKDIR_INSIDE, ContainerRequest, Launch
+
+__all__ = ["launch"]
+
+_PREFIX = "APPTAINERENV_"  # `--env` cuts its value at commas
+
+
+def launch(program: str, request: ContainerRequest) -> Launch:
+    argv = [program, "--silent", "exec", "--containall", *request.exposure.argv]
+    if request.workdir:
+        argv += ["--bind", f"{WORKDIR}:{WORKDIR_INSIDE}", "--pwd", WORKDIR_INSIDE]
+    for bind in request.binds:
+        argv += ["--bind", bind.text]
+    argv += [request.image, *request.command]
+    return Launch(
+        argv=with_entry(argv, request.workdir),
+        environment={**request.exposure.environment, **_inside(request)},
+        unset=request.exposure.unset,
+    )
+
+
+def _inside(request: ContainerRequest) -> dict[str, str]:
+    told = dict(request.environment)
+    if request.workdir:
+        told["GPUCTL_JOB_WORKDIR"] = WORKDIR_INSIDE
+    return {_PREFIX + name: value for name, value in told.items()}

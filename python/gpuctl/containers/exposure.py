@@ -1,0 +1,21 @@
+"""The GPUs' nodes, masks and driver libraries in a runtime's words, as the core spells them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from gpuctl import _core
+from gpuctl.containers.request import Exposure
+from gpuctl.settings import Settings
+
+__all__ = ["expose"]
+
+
+def expose(
+    runtime: str, settings: Settings, gpu_ids: Sequence[str], libraries: Sequence[str] = ()
+) -> Exposure:
+    """Also for no GPU at all: then masks hide those that an image might find."""
+    pci_ids = settings.text("pci_ids")
+    answer = _core.expose_json(runtime, settings.root, pci_ids, list(gpu_ids), list(libraries))
+    return Exposure.from_json(json.loads(answer))

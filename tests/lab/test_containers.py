@@ -1,0 +1,149 @@
+"""Jobs in real containers: real Apptainer, real rootless Podman, stand-in device nodes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from lab.node import Node
+
+pytestmark = pytest.mark.lab("ns", gpus="epn-mi50x8")
+RUNTIMES = ("apptainer", "podman")
+GPU, RENDER = "0000:03:00.0", "renderD128"  # the first: what a job gets
+IMAGES = "/srv/images"
+
+# ENXIO (no such device or address) comes from the driver that is not there: the fence let it pass
+PAYLOAD = r"""#!/bin/sh
+echo "nodes: $(ls /dev/dri /dev/kfd | tr '\n' ' ')"
+for node in /dev/dri/renderD128 /dev/dri/renderD129 /dev/kfd; do
+    (exec 3<>"$node") 2>&1 | sed "s|.*: |open $node: |"
+done
+mknod /tmp/other c 226 129 2>/dev/null && echo "made a node"
+echo "mask: $ROCR_VISIBLE_DEVICES $CUDA_VISIBLE_DEVICES"
+echo "place: $PWD $GPUCTL_JOB_WORKDIR $(cat /proc/1/comm)"
+echo "secret: ${PILOT_SECRET-none} ${ALIEN_SITE-none}"
+echo kept > kept.txt
+exit 7
+"""
+JDL = 'Executable = "payload.sh"; GPU = "MI50"; Output = {"kept.txt"};'
+
+
+def job(node: Node, *options: str, script: str = PAYLOAD, jdl: str = JDL) -> dict[str, Any]:
+    node.run("mkdir -p ~/job").check()
+    node.put(jdl.encode(), "/home/pilot/job/job.jdl")
+    node.put(script.encode(), "/home/pilot/job/payload.sh", mode=0o755)
+    words = " ".join(options)
+    done = node.run(
+        f"cd ~/job && gpuctl job job.jdl --json --workdir /tmp --state-dir /tmp/state {words}",
+        env={"PILOT_SECRET": "token", "ALIEN_SITE": "LAB"},
+        timeout=180,
+    )
+    assert done.stdout, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    report["words"] = done.stderr
+    return report
+
+
+def output(node: Node, report: dict[str, Any], name: str = "stdout") -> str:
+    return node.get(f"{report['output_dir']}/{name}").decode()
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_job_sees_its_own_gpu_only(node: Node, runtime: str) -> None:
+    report = job(node, f"--container {runtime} --image {IMAGES}/debian13")
+    assert report["exit"]["code"] == 7, report["words"]
+    said = output(node, report)
+    assert f"nodes: /dev/kfd /dev/dri: {RENDER} " in said.replace("\n", " ")
+    assert f"open /dev/dri/{RENDER}: No such device or address" in said
+    assert "open /dev/kfd: No such device or address" in said
+    assert "renderD129: No such file or directory" in said
+    assert "made a node" not in said
+    assert "mask: GPU-5a1b3c0021720000 -1" in said
+    assert "place: /workdir /workdir" in said
+    assert "secret: none LAB" in said
+    assert output(node, report, "kept.txt") == "kept\n"
+    assert report["container"]["runtime"] == runtime
+    assert report["container"]["fence"]["proof"]["holds"] is True
+    assert report["fence"]["process"] == "runtime"
+    assert report["command"][0] == "/workdir/payload.sh"
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_job_without_a_gpu_reaches_none(node: Node, runtime: str) -> None:
+    jdl = 'Executable = "payload.sh"; GPU = "A100"; GPURequired = false;'
+    report = job(node, f"--container {runtime} --image {IMAGES}/debian11", jdl=jdl)
+    assert report["match"]["cpu_only"]
+    said = output(node, report)
+    for name in ("dri/renderD128", "dri/renderD129", "kfd"):
+        assert f"open /dev/{name}: No such file or directory" in said
+    assert "mask: -1 -1" in said
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_its_end_is_proven_whatever_the_runtime_left(node: Node, runtime: str) -> None:
+    script = "#!/bin/sh\ntrap '' TERM\nsetsid sleep 4242 &\nkill -9 0 2>/dev/null\nsleep 4243\n"
+    script = script.replace("kill -9 0 2>/dev/null\n", "")
+    report = job(
+        node,
+        f"--container {runtime} --image {IMAGES}/busybox --ttl 5s --forced-kill-timeout 1s",
+        script=script,
+        jdl='Executable = "payload.sh";',
+    )
+    assert report["kill_reason"]["name"] == "TTL", report["words"]
+    assert report["state"] == "done"
+    assert report["kill"]["proof"] in ("subreaper", "cgroup"), report["kill"]
+    assert node.run("pgrep -f 'conmon|sleep 424[23]'", user="root").code == 1
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("image", ["debian11", "busybox"])
+def test_the_probe_runs_in_any_image_and_finds_no_other_gpu(
+    node: Node, runtime: str, image: str
+) -> None:
+    """No GPU library is there, so nothing is proven of the GPU; busybox has not even a libc."""
+    done = node.run(
+        f"gpuctl sanity --json --gpu {GPU} --api hip --container {runtime} "
+        f"--image {IMAGES}/{image} --state-dir /tmp/state",
+        timeout=180,
+    )
+    assert done.stdout, done.stderr
+    answer = json.loads(done.stdout)
+    (check,) = answer["checks"]
+    levels = {level["level"]: level for level in check["levels"]}
+    if image == "busybox":
+        assert levels["starts"]["result"] == "fail"
+        return
+    assert answer["verdict"] == "unproven"
+    assert levels["starts"]["result"] == "pass"
+    assert levels["others"]["result"] == "pass", levels["others"]
+    assert "15 refused" in levels["others"]["detail"] or "refused" in levels["others"]["detail"]
+
+
+def test_podman_takes_the_cdi_specification(node: Node) -> None:
+    node.run("mkdir -p /etc/cdi && gpuctl export cdi > /etc/cdi/gpuctl.json", user="root").check()
+    run = "podman --cgroup-manager=cgroupfs run --rm --cgroups=disabled --network none"
+    done = node.run(
+        f"{run} --device gpuctl.jalien/gpu=0000:63:00.0 --rootfs {IMAGES}/debian13:O "
+        "sh -c 'ls /dev/dri /dev/kfd; echo $NVIDIA_VISIBLE_DEVICES'",
+        timeout=180,
+    )
+    assert done.code == 0, done.stderr
+    assert done.stdout.split() == ["/dev/kfd", "/dev/dri:", "renderD131", "void"]
+    wrong = node.run(
+        f"{run} --device gpuctl.jalien/gpu=0000:ff:00.0 --rootfs {IMAGES}/debian13 true"
+    )
+    assert wrong.code != 0
+
+
+def test_what_export_prints_is_what_apptainer_takes(node: Node) -> None:
+    script = (
+        "export APPTAINER_NV=1 HIP_VISIBLE_DEVICES=3; "
+        'eval "$(gpuctl export apptainer --gpu 0000:63:00.0)" && '
+        f'setsid --wait apptainer --silent exec -C "$@" {IMAGES}/debian13 '
+        "sh -c 'ls /dev/dri; echo $ROCR_VISIBLE_DEVICES ${HIP_VISIBLE_DEVICES-unset}'"
+    )
+    done = node.run(script, timeout=180)
+    assert done.code == 0, done.stderr
+    assert done.stdout.split() == ["renderD131", "GPU-5a1b3c0021723333", "unset"]
