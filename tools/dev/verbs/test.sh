@@ -27,8 +27,8 @@ verb_main() {
 # Paths are meant from where the person stands; pytest is started in the root, where its settings are.
 from_caller() {
     if [[ $1 != -* && $PWD != "$root" && -e ${1%%::*} ]]; then
-        echo "$PWD/$1"
+        printf '%s\n' "$PWD/$1"
     else
-        echo "$1"
+        printf '%s\n' "$1"
     fi
 }
