@@ -109,6 +109,8 @@ def test_the_death_of_the_supervisor_is_not_taken_for_an_answer(site: Site) -> N
     assert running.returncode == 3
     assert "signal 9" in stderr
     assert "Traceback" not in stderr
+    assert site.job(site.jdl('Executable = "/bin/true";', "next.jdl")).returncode == 0
+    assert list(site.work.iterdir()) == []  # the next start has finished it, its cgroup too
 
 
 def test_a_job_id_is_taken_once(site: Site) -> None:
