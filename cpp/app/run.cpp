@@ -8,6 +8,8 @@
 #include "gpuctl/base/json.hpp"
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/base/syscall_numbers.hpp"
+#include "gpuctl/fence/credentials.hpp"
+#include "gpuctl/fence/device_fence.hpp"
 #include "gpuctl/fence/masks.hpp"
 #include "gpuctl/gpu/inventory.hpp"
 #include "gpuctl/gpu/json.hpp"
@@ -24,7 +26,7 @@ Failure usage(const std::string& detail) {
   return fail(ErrorCode::usage, "", detail + "; see `gpuctl run --help`");
 }
 
-// The payload's environment: ours without gpuctl's own settings, which are not its business.
+// The payload's environment: ours without gpuctl's own settings, which are not its business, nor the pilot's credentials.
 std::vector<std::string> inherited(const Environment& environment) {
   std::vector<std::string> entries;
   for (const std::string& entry : environment.entries) {
@@ -58,9 +60,9 @@ Result<void> add_gpus(const Context& context, job::Spec& spec) {
   std::vector<gpu::Gpu> node;
   std::vector<gpu::Gpu> assigned;
   const std::vector<std::string> ids = context.invocation.all("gpu");
+  const Result<HostFs> fs = context.open_root();
+  if (!fs) return fail(fs.error());
   if (!ids.empty()) {
-    const Result<HostFs> fs = context.open_root();
-    if (!fs) return fail(fs.error());
     Result<gpu::DiscoverOptions> options =
         gpu::make_discover_options(context.config.text("pci_ids"));
     if (!options) return fail(options.error());
@@ -81,6 +83,10 @@ Result<void> add_gpus(const Context& context, job::Spec& spec) {
   for (const auto& [name, value] : fence::mask_variables(node, assigned))
     set_variable(spec.environment, name, value);
   spec.gpus_json = to_line(records);
+  spec.has_gpus = !assigned.empty();
+  Result<fence::DevicePlan> devices = fence::plan_devices(*fs, assigned);
+  if (!devices) return fail(devices.error());
+  spec.devices = std::move(*devices);
   return {};
 }
 
@@ -247,6 +253,7 @@ Result<job::Spec> make_spec(const Context& context) {
   spec.argv = context.invocation.operands;
   if (spec.argv.empty() || spec.argv[0].empty()) return usage("no command to run");
   spec.environment = inherited(context.environment);
+  spec.withheld = fence::withhold_credentials(spec.environment);
   add_margins(context.config, spec);
   spec.die_with_parent = context.invocation.has("die-with-parent");
   add_bus(context, spec);

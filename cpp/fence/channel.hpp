@@ -13,16 +13,25 @@
 namespace gpuctl::fence::internal {
 
 enum class Word : std::int32_t {
-  ready,           // payload: waiting for go
-  setup_failed,    // init: value is the errno, step says what failed; nobody of us is left
+  ready,  // payload: waiting for go; value is a sum of ReadyFlag, step says why a proof does not hold
+  setup_failed,  // value is the errno, step says what failed; with errno 0 step is a sentence. Nobody of us is left
+  device_failed,   // the same, and another way to fence the devices may do
   payload_exited,  // init: value is the wait status
   go,              // caller: exec
+};
+
+enum ReadyFlag : std::int32_t {
+  kCgroupsReadOnly = 1,
+  kDevicesProven = 2,
+  kLandlockOn = 4,
+  kSeccompOn = 8,
+  kSignalsScoped = 16,
 };
 
 struct Message {
   Word word = Word::ready;
   std::int32_t value = 0;
-  char step[48] = {};
+  char step[200] = {};
 };
 
 struct Received {

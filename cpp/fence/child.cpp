@@ -14,6 +14,9 @@
 #include "gpuctl/base/syscall_numbers.hpp"
 #include "gpuctl/base/without.hpp"
 #include "namespaces.hpp"
+#include "payload_fence.hpp"
+#include "private_dev.hpp"
+#include "privileges.hpp"
 
 namespace gpuctl::fence::internal {
 namespace {
@@ -94,8 +97,8 @@ void tell_end(int status, int channel) {
   }
 }
 
-[[noreturn]] void give_up(int channel, const char* step) {
-  send_word(channel, Word::setup_failed, errno, step);
+[[noreturn]] void give_up(int channel, const char* step, Word word = Word::setup_failed) {
+  send_word(channel, word, errno, step);
   ::_exit(125);
 }
 
@@ -107,6 +110,10 @@ ExecPlan plan_exec(const SpawnRequest& request) {
 
 // fork(2) with namespaces. clone3 is refused by old seccomp filters and absent before 5.3; clone takes the same flags.
 pid_t clone_process(std::uint64_t flags, int cgroup_fd, bool* entered) {
+  if (flags != 0 && without().namespaces) {
+    errno = ENOSPC;  // as where user.max_user_namespaces is 0
+    return -1;
+  }
   CloneArgs arguments{};
   arguments.flags = flags;
   arguments.exit_signal = SIGCHLD;
@@ -130,14 +137,23 @@ void enter_cgroup(int procs_fd, int channel) {
   if (::write(procs_fd, "0", 1) != 1) give_up(channel, "enter the job's cgroup");
 }
 
-void become_payload(const SpawnRequest& request, const ExecPlan& plan, const ChildEnds& ends) {
+void become_payload(const SpawnRequest& request, const ExecPlan& plan, const Attempt& attempt,
+                    const ChildEnds& ends) {
   ::setsid();
-  if (!send_word(ends.channel, Word::ready, ends.cgroups_are_read_only ? 1 : 0) ||
+  ::prctl(PR_SET_DUMPABLE, 1);  // init is not
+  if (attempt.fence != ProcessFence::runtime) offer_to_memory_killer();
+  if (const char* failed = go_to_directory(request, attempt)) give_up(ends.channel, failed);
+  const Fenced fenced = fence_payload(request, attempt);
+  if (!fenced.failed.empty()) {
+    send_word(ends.channel, Word::device_failed, fenced.errno_value, fenced.failed.c_str());
+    ::_exit(125);
+  }
+  const std::int32_t flags = fenced.flags | (ends.cgroups_are_read_only ? kCgroupsReadOnly : 0);
+  if (!send_word(ends.channel, Word::ready, flags, fenced.note.c_str()) ||
       !wait_for_go(ends.channel))
     ::_exit(125);
-  const bool prepared = redirect(request.stdout_fd, STDOUT_FILENO) &&
-                        redirect(request.stderr_fd, STDERR_FILENO) &&
-                        (request.directory_fd < 0 || ::fchdir(request.directory_fd) == 0);
+  const bool prepared =
+      redirect(request.stdout_fd, STDOUT_FILENO) && redirect(request.stderr_fd, STDERR_FILENO);
   if (!prepared) fail_exec(ends.exec_error);
   default_signals(request.signal_mask);
   ::environ = const_cast<char**>(plan.environment.data());  // NOLINT: execvp looks PATH up there
@@ -145,20 +161,26 @@ void become_payload(const SpawnRequest& request, const ExecPlan& plan, const Chi
   fail_exec(ends.exec_error);
 }
 
-void become_init(const SpawnRequest& request, const ExecPlan& plan, const ChildEnds& ends,
-                 const std::optional<Ids>& ids) {
+void become_init(const SpawnRequest& request, const ExecPlan& plan, const Attempt& attempt,
+                 const ChildEnds& ends, const std::optional<Ids>& ids) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   const char* failed = ids ? map_ids(ids->uid, ids->gid) : nullptr;
   if (failed == nullptr) failed = mount_own_proc();
+  const char* device_failed = nullptr;
+  if (failed == nullptr && attempt.device == DeviceFence::private_dev)
+    device_failed = mount_private_dev(*request.devices);
+  if (device_failed != nullptr) give_up(ends.channel, device_failed, Word::device_failed);
+  if (failed == nullptr) failed = hide(request.hidden);
+  if (failed == nullptr && !ids) failed = make_kernel_settings_read_only();
   if (failed != nullptr) give_up(ends.channel, failed);
   // PDEATHSIG does not come when the caller died before it was set; the payload's first word does not arrive then
   // either, so the payload ends, and we with it.
   ChildEnds payload_ends = ends;
   payload_ends.cgroups_are_read_only = make_cgroups_read_only();
+  ::prctl(PR_SET_DUMPABLE, 0);  // before there is a payload that could trace us
   const pid_t payload = clone_process(0);
   if (payload < 0) give_up(ends.channel, "fork the payload");
-  if (payload == 0) become_payload(request, plan, payload_ends);
-  ::prctl(PR_SET_DUMPABLE, 0);
+  if (payload == 0) become_payload(request, plan, attempt, payload_ends);
   ::prctl(PR_SET_NAME, "gpuctl-init");
   close_all_but(ends.channel);
   reap_until_empty(payload, ends.channel);

@@ -27,6 +27,16 @@ struct ChildEnds {
   bool cgroups_are_read_only = false;
 };
 
+// One way to keep a payload in; see spawn.hpp.
+struct Attempt {
+  ProcessFence fence = ProcessFence::session;
+  std::uint64_t flags = 0;  // CLONE_NEW*
+  DeviceFence device = DeviceFence::advisory;
+  const char* words = "";
+
+  bool has_init() const { return fence == ProcessFence::pid_namespace; }
+};
+
 // Whom the first process of a user namespace is to be; nullopt without one.
 struct Ids {
   uid_t uid = 0;
@@ -41,10 +51,11 @@ pid_t clone_process(std::uint64_t flags, int cgroup_fd = -1, bool* entered = nul
 void enter_cgroup(int procs_fd, int channel);
 
 [[noreturn]] void become_payload(const SpawnRequest& request, const ExecPlan& plan,
-                                 const ChildEnds& ends);
+                                 const Attempt& attempt, const ChildEnds& ends);
 
-// Pid 1 of a new pid and mount namespace: maps ids, mounts /proc, forks the payload, reaps until the namespace is empty.
+// Pid 1 of a new pid and mount namespace: maps ids, makes the mounts, forks the payload, reaps until the namespace is empty.
 [[noreturn]] void become_init(const SpawnRequest& request, const ExecPlan& plan,
-                              const ChildEnds& ends, const std::optional<Ids>& ids);
+                              const Attempt& attempt, const ChildEnds& ends,
+                              const std::optional<Ids>& ids);
 
 }  // namespace gpuctl::fence::internal

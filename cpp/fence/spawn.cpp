@@ -12,10 +12,13 @@
 
 #include "channel.hpp"
 #include "child.hpp"
+#include "device_filter.hpp"
+#include "payload_fence.hpp"
 
 namespace gpuctl::fence {
 namespace {
 
+using internal::Attempt;
 using internal::Channel;
 using internal::clone_process;
 using internal::ExecPlan;
@@ -27,38 +30,80 @@ using internal::send_word;
 using internal::Word;
 
 constexpr int kSetupTimeoutMs = 10'000;
+constexpr int kOpenTimeoutMs = 60'000;
 
-struct Attempt {
-  ProcessFence fence;
-  std::uint64_t flags;
-  const char* words;
-};
-
-// The ways to try, strongest first. Root tries without a user namespace, so that it stays root of its files.
-std::vector<Attempt> attempts(ProcessFence strongest) {
-  std::vector<Attempt> all;
-  if (strongest == ProcessFence::pid_namespace) {
-    constexpr std::uint64_t kNamespaces = CLONE_NEWPID | CLONE_NEWNS;
-    if (::geteuid() == 0)
-      all.push_back({ProcessFence::pid_namespace, kNamespaces, "a pid namespace"});
-    all.push_back({ProcessFence::pid_namespace, kNamespaces | CLONE_NEWUSER,
-                   "a pid namespace in a user namespace"});
+// Strongest first; those that the caller does not want are left out.
+std::vector<DeviceFence> devices_for(const SpawnRequest& request, ProcessFence process) {
+  const bool in_namespace = process == ProcessFence::pid_namespace;
+  std::vector<DeviceFence> all;
+  const auto add = [&](DeviceFence each, bool possible) {
+    if (possible && each <= request.strongest_device) all.push_back(each);
+  };
+  if (request.devices != nullptr) {
+    const bool anything_to_refuse = !request.devices->refused.empty();
+    const bool is_runtime = process == ProcessFence::runtime;
+    add(DeviceFence::private_dev, in_namespace);
+    add(DeviceFence::landlock,
+        anything_to_refuse && (in_namespace || (request.restrict && !is_runtime)));
+    add(DeviceFence::device_filter,
+        anything_to_refuse && request.cgroup_fd >= 0 && ::geteuid() == 0);
   }
-  all.push_back(
-      {strongest == ProcessFence::runtime ? strongest : ProcessFence::session, 0, "a session"});
+  all.push_back(DeviceFence::advisory);
   return all;
 }
 
-// Waits for the payload's word that it is ready, or for init's that it failed.
-Result<void> await_ready(Child& child) {
-  const Result<Received> received =
-      receive(child.channel.get(), kSetupTimeoutMs, child.exec_error.get());
+// The ways to try, strongest first. Root tries without a user namespace, so that it stays root of its files.
+std::vector<Attempt> attempts(const SpawnRequest& request) {
+  std::vector<Attempt> all;
+  const auto add = [&](ProcessFence process, std::uint64_t flags, const char* words) {
+    for (const DeviceFence device : devices_for(request, process))
+      all.push_back({process, flags, device, words});
+  };
+  if (request.strongest == ProcessFence::pid_namespace) {
+    constexpr std::uint64_t kNamespaces = CLONE_NEWPID | CLONE_NEWNS;
+    if (::geteuid() == 0) add(ProcessFence::pid_namespace, kNamespaces, "a pid namespace");
+    add(ProcessFence::pid_namespace, kNamespaces | CLONE_NEWUSER,
+        "a pid namespace in a user namespace");
+  }
+  const bool runtime = request.strongest == ProcessFence::runtime;
+  add(runtime ? ProcessFence::runtime : ProcessFence::session, 0, "a session");
+  return all;
+}
+
+// What the payload proved is told in one word: it opened all of its own and none of the others'.
+void take_proof(Child& child, const SpawnRequest& request, const Attempt& attempt,
+                const Message& message) {
+  const auto has = [&](internal::ReadyFlag flag) { return (message.value & flag) != 0; };
+  child.cgroups_are_read_only = has(internal::kCgroupsReadOnly);
+  child.has_landlock = has(internal::kLandlockOn);
+  child.has_seccomp = has(internal::kSeccompOn);
+  child.scopes_signals = has(internal::kSignalsScoped);
+  child.proof.holds = has(internal::kDevicesProven);
+  child.proof.failure = message.step;
+  child.device = attempt.device;
+  if (!child.proof.holds || request.devices == nullptr) return;
+  const internal::ProofPaths paths = internal::proof_paths(*request.devices, attempt.device);
+  child.proof.opened = paths.own;
+  child.proof.refused = paths.others;
+  if (attempt.device == DeviceFence::advisory && !paths.others.empty())
+    child.device = DeviceFence::slot;
+}
+
+// Waits for the payload's word that it is ready, or for the word that it, or init, failed. To open a GPU can take its
+// driver seconds.
+Result<void> await_ready(Child& child, const SpawnRequest& request, const Attempt& attempt,
+                         bool& other_device_may_do) {
+  const bool opens = request.devices != nullptr && !request.devices->given.empty();
+  const Result<Received> received = receive(
+      child.channel.get(), opens ? kOpenTimeoutMs : kSetupTimeoutMs, child.exec_error.get());
   if (!received) return fail(received.error());
   const Message& message = received->message;
-  if (message.word != Word::ready)
+  other_device_may_do = message.word == Word::device_failed;
+  if (message.word != Word::ready && message.value != 0)
     return fail_errno(message.value, "", std::string("cannot ") + message.step);
+  if (message.word != Word::ready) return fail(ErrorCode::unavailable, "", message.step);
   child.payload = received->sender;
-  child.cgroups_are_read_only = message.value != 0;
+  take_proof(child, request, attempt, message);
   return {};
 }
 
@@ -68,7 +113,9 @@ Result<Fd> open_procs(const SpawnRequest& request) {
   return open_at(request.cgroup_fd, "cgroup.procs", O_WRONLY | O_NOFOLLOW);
 }
 
-Result<Child> try_spawn(const SpawnRequest& request, const ExecPlan& plan, const Attempt& attempt) {
+Result<Child> try_spawn(const SpawnRequest& request, const ExecPlan& plan, const Attempt& attempt,
+                        bool& other_device_may_do) {
+  other_device_may_do = false;
   const Result<Fd> procs = open_procs(request);
   if (!procs) return fail(procs.error());
   Result<Channel> channel = internal::make_channel();
@@ -79,6 +126,13 @@ Result<Child> try_spawn(const SpawnRequest& request, const ExecPlan& plan, const
   const std::optional<Ids> ids =
       mapped ? std::optional<Ids>(Ids{::geteuid(), ::getegid()}) : std::nullopt;
 
+  if (attempt.device == DeviceFence::device_filter) {
+    if (Result<void> done = internal::attach_device_filter(request.cgroup_fd, *request.devices);
+        !done) {
+      other_device_may_do = true;
+      return fail(done.error());
+    }
+  }
   bool entered = false;
   const pid_t pid = clone_process(attempt.flags, request.cgroup_fd, &entered);
   if (pid < 0) return fail_errno(errno, "", std::string("cannot make ") + attempt.words);
@@ -87,10 +141,9 @@ Result<Child> try_spawn(const SpawnRequest& request, const ExecPlan& plan, const
     ::close(exec_error->read_end.release());
     const internal::ChildEnds ends{channel->theirs.get(), exec_error->write_end.get(), false};
     if (*procs && !entered) internal::enter_cgroup(procs->get(), ends.channel);
-    if (attempt.fence == ProcessFence::pid_namespace)
-      internal::become_init(request, plan, ends, ids);
+    if (attempt.has_init()) internal::become_init(request, plan, attempt, ends, ids);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    internal::become_payload(request, plan, ends);
+    internal::become_payload(request, plan, attempt, ends);
   }
 
   Child child;
@@ -100,12 +153,18 @@ Result<Child> try_spawn(const SpawnRequest& request, const ExecPlan& plan, const
   child.exec_error = std::move(exec_error->read_end);
   child.their_end = std::move(channel->theirs);
   exec_error->write_end.reset();
-  if (const Result<void> ready = await_ready(child); !ready) {
+  if (const Result<void> ready = await_ready(child, request, attempt, other_device_may_do);
+      !ready) {
     ::kill(pid, SIGKILL);  // our own child, not yet reaped: the number is still its
     retry_on_interrupt([&] { return ::waitpid(pid, nullptr, __WALL); });
     return fail(ready.error());
   }
   return child;
+}
+
+std::string in_words(const Attempt& attempt) {
+  const char* device = attempt.device == DeviceFence::advisory ? nullptr : name_of(attempt.device);
+  return attempt.words + (device == nullptr ? "" : std::string(" with ") + device);
 }
 
 }  // namespace
@@ -131,13 +190,19 @@ Result<Child> spawn(const SpawnRequest& request) {
   if (request.argv.empty()) return fail(ErrorCode::usage, "", "no command to run");
   const ExecPlan plan = internal::plan_exec(request);
   std::vector<std::string> notes;
-  for (const Attempt& attempt : attempts(request.strongest)) {
-    Result<Child> child = try_spawn(request, plan, attempt);
+  std::optional<std::uint64_t>
+      hopeless;  // flags with which nothing comes about, whatever the devices
+  for (const Attempt& attempt : attempts(request)) {
+    if (hopeless == attempt.flags) continue;
+    bool other_device_may_do = false;
+    Result<Child> child = try_spawn(request, plan, attempt, other_device_may_do);
     if (child) {
       child->notes = std::move(notes);
       return child;
     }
-    notes.push_back(std::string(attempt.words) + ": " + child.error().message());
+    if (!other_device_may_do) hopeless = attempt.flags;
+    notes.push_back((other_device_may_do ? in_words(attempt) : attempt.words) + ": " +
+                    child.error().message());
   }
   return fail(ErrorCode::unavailable, request.argv[0], "cannot start a process: " + notes.back());
 }

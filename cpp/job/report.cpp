@@ -66,6 +66,15 @@ Json fence_json(const FenceReport& fence) {
   return {{"demanded", json_or_null(fence.demanded)},
           {"process", json_or_null(fence.process)},
           {"device", fence.device},
+          {"proof",
+           {{"holds", fence.proof.holds},
+            {"opened", fence.proof.opened},
+            {"refused", fence.proof.refused},
+            {"failure", fence.proof.failure.empty() ? Json(nullptr) : Json(fence.proof.failure)}}},
+          {"landlock", fence.landlock},
+          {"seccomp", fence.seccomp},
+          {"signals_kept_in", fence.signals_kept_in},
+          {"withheld", fence.withheld},
           {"notes", fence.notes}};
 }
 

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "fence.hpp"
 #include "gpuctl/base/json.hpp"
 #include "gpuctl/job/finish.hpp"
 #include "gpuctl/kill/cgroup_target.hpp"
@@ -28,15 +29,6 @@ std::string make_nonce() {
   std::string text;
   for (const unsigned char byte : bytes) text += {kHex[byte >> 4], kHex[byte & 15]};
   return text;
-}
-
-const char* name_of(FenceDemand demand) {
-  switch (demand) {
-    case FenceDemand::advisory: return "advisory";
-    case FenceDemand::best: return "best";
-    case FenceDemand::strict: return "strict";
-  }
-  return "best";
 }
 
 void set_environment(std::vector<std::string>& environment, const std::string& entry) {
@@ -63,7 +55,7 @@ bool fill_identity(Run& run) {
   report.command = run.spec.argv;
   report.gpus_json = run.spec.gpus_json;
   report.batch = run.spec.batch;
-  report.fence.demanded = name_of(run.spec.fence_demand);
+  report.fence.withheld = run.spec.withheld;
   report.hostname = hostname();
   if (report.nonce.empty())
     return never_started(run, "KILLED", "the kernel gives no random numbers");
@@ -132,13 +124,6 @@ bool open_state(Run& run) {
     run.report.problems.push_back("no control socket: " + control.error().message());
   }
   return true;
-}
-
-bool fence_is_enough(Run& run) {
-  if (run.spec.fence_demand != FenceDemand::strict) return true;
-  return never_started(run, "FENCE",
-                       "the site demands `strict`, a device fence that the kernel enforces, and "
-                       "this gpuctl has none");
 }
 
 Result<void> record_workdir(Run& run, const Workdir& workdir) {
@@ -220,10 +205,11 @@ bool launch(Run& run) {
   request.argv = run.spec.argv;
   request.environment = run.spec.environment;
   request.directory_fd = run.workdir ? run.workdir->fd.get() : -1;
+  request.directory = run.workdir ? run.workdir->path() : "";
   request.stdout_fd = out->get();
   request.stderr_fd = err->get();
   request.signal_mask = run.signal_mask;
-  request.strongest = run.spec.strongest_fence;
+  want_fence(run, request);
   make_group(run);
   if (run.group) request.cgroup_fd = run.group->dir.get();
   Result<fence::Child> child = fence::spawn(request);
@@ -240,23 +226,25 @@ bool launch(Run& run) {
   run.target =
       std::make_unique<kill::Below>(run.fs, has_init ? run.child->pid : 0, group_target(run));
   run.engine = std::make_unique<kill::Engine>(run.fs, *run.signaller, *run.target);
-  run.report.fence.process = name_of(run.child->fence);
-  run.report.fence.notes = run.child->notes;
+  note_fence(run);
   if (run.spec.ttl) run.ttl_deadline = monotonic_usec() + *run.spec.ttl;
   if (Result<void> recorded = record_payload(run); !recorded) {
     return never_started(run, "SANDBOX_CREATE",
                          "cannot record the payload: " + recorded.error().message());
   }
-  return true;
+  return fence_is_enough(run);
 }
 
 void say_fence(Run& run) {
   for (const std::string& note : run.report.fence.notes)
     run.trace.line(LogLevel::warning, "fence: " + note);
-  if (run.child->fence == fence::ProcessFence::session) {
+  if (!run.report.fence.signals_kept_in) {
     run.trace.line(LogLevel::warning,
-                   "the payload has a session of its own only: a `kill -9 -1` of it would reach "
-                   "this user's processes");
+                   run.report.fence.seccomp
+                       ? "the payload has a session of its own only: it can signal this user's "
+                         "processes one by one"
+                       : "the payload has a session of its own only: a `kill -9 -1` of it would "
+                         "reach this user's processes");
   }
 }
 
@@ -275,9 +263,7 @@ bool never_started(Run& run, const char* kill_reason_name, const std::string& de
 
 bool start(Run& run) {
   run.trace.mark("accepted");
-  if (!fill_identity(run) || !fence_is_enough(run) || !open_state(run) || !make_sandbox(run) ||
-      !launch(run))
-    return false;
+  if (!fill_identity(run) || !open_state(run) || !make_sandbox(run) || !launch(run)) return false;
   say_fence(run);
   run.started_monotonic = monotonic_usec();
   run.report.started_at = realtime_usec();

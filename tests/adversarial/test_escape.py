@@ -38,11 +38,17 @@ def test_kill_from_a_shell(arena: Arena) -> None:
     arena.assert_nothing_left(job)
 
 
-def test_the_weaker_fence_is_announced(arena: Arena) -> None:
-    job = arena.run(["--process-fence", "session"], ["true"])
+@pytest.mark.parametrize(
+    ("without", "words"),
+    [("landlock", "one by one"), ("landlock,seccomp", "kill -9 -1")],
+)
+def test_the_weaker_fence_is_announced(arena: Arena, without: str, words: str) -> None:
+    env = {"GPUCTL_TEST_WITHOUT": without}
+    job = arena.run(["--process-fence", "session"], ["true"], env=env)
     assert job.wait() == 0
     assert job.report["fence"]["process"] == "session"
-    assert "kill -9 -1" in job.stderr
+    assert not job.report["fence"]["signals_kept_in"]
+    assert words in job.stderr
 
 
 def test_init_cannot_be_hurt_from_inside(arena: Arena) -> None:

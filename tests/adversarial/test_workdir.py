@@ -12,6 +12,9 @@ import pytest
 
 from adversarial.arena import Arena, Job
 
+# The only fence that leaves a payload of root all that root has.
+WITH_ALL_RIGHTS = ("--process-fence", "session", "--fence", "advisory")
+
 
 def run_in_workdir(arena: Arena, script: str, *options: object) -> Job:
     job = arena.run(["--job", "w", "--workdir", arena.folder, *options], ["sh", "-c", script])
@@ -107,7 +110,8 @@ def test_immutable_files_are_named(root_arena: Arena) -> None:
         or subprocess.run(["chattr", "+i", probe], capture_output=True, check=False).returncode
     ):
         pytest.skip("no immutable files here")
-    job = run_in_workdir(arena, "touch a b stays; mkdir d; touch d/stays; chattr +i stays d/stays")
+    script = "touch a b stays; mkdir d; touch d/stays; chattr +i stays d/stays"
+    job = run_in_workdir(arena, script, *WITH_ALL_RIGHTS)
     assert "stays" in job.report["left"][0]
     left = sorted(
         str(each.relative_to(arena.folder)) for each in (arena.folder / "alien-job-w").rglob("*")
@@ -121,7 +125,7 @@ def test_a_mount_inside_is_not_entered(root_arena: Arena) -> None:
     (precious / "file").write_text("precious")
     # With a session the mount outlives the payload; in a mount namespace it would be gone.
     script = f"mkdir m; mount --bind {precious} m"
-    job = run_in_workdir(arena, script, "--process-fence", "session")
+    job = run_in_workdir(arena, script, *WITH_ALL_RIGHTS)
     assert (precious / "file").read_text() == "precious"
     assert "mounted" in job.report["left"][0]
 

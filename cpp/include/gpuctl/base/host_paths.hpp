@@ -57,12 +57,17 @@ inline constexpr const char* kLiveSelfGidMap = "/proc/self/gid_map";
 inline constexpr const char* kLiveSelfSetgroups = "/proc/self/setgroups";
 inline constexpr const char* kLiveSelfOomScoreAdj = "/proc/self/oom_score_adj";
 inline constexpr const char* kLiveSelfExe = "/proc/self/exe";
+inline constexpr const char* kLiveProcSys = "/proc/sys";
+inline constexpr const char* kLiveSysrq = "/proc/sysrq-trigger";
 inline constexpr const char* kLiveNull = "/dev/null";
 inline constexpr const char* kLiveKernelLog = "/dev/kmsg";
 inline constexpr const char* kLiveRunState = "/run/gpuctl";
 inline constexpr const char* kLiveShmState = "/dev/shm/gpuctl";
 inline constexpr const char* kLiveRunUser = "/run/user/";  // UID, a user's runtime directory
 inline constexpr const char* kLiveSystemBus = "/run/dbus/system_bus_socket";
+inline constexpr const char* kLiveSystemdSocket = "/run/systemd/private";
+inline constexpr const char* kLiveDockerSocket = "/run/docker.sock";
+inline constexpr const char* kLivePodmanSocket = "/run/podman/podman.sock";
 inline constexpr const char* kLiveSystemConfig = "/etc/gpuctl/config.json";
 
 }  // namespace gpuctl::host_paths

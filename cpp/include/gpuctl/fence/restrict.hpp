@@ -36,8 +36,7 @@ struct Restrictions {
 
 struct Restricted {
   bool landlock = false;
-  bool scopes_signals =
-      false;  // asked for and taken; whether it holds is seen by trying (EL9 5.14 claims it without)
+  bool scopes_signals = false;  // tried on the parent: EL9's 5.14 has the version without the scope
   bool seccomp = false;
   std::vector<std::string> notes;  // what was not to be had, and why
 };

@@ -13,6 +13,15 @@
 //   Only when asked for: the payload is a container runtime, which needs its user's rights and makes the namespaces itself.
 //   It gets the session, and nothing is taken from it; `gpuctl fence-entry` does the rest inside (fence/entry.hpp).
 //
+// Devices: see device_fence.hpp. With `devices` every pair of a process fence and a device fence is tried, the strongest
+// first, until one proves to hold; where none does, the payload is made all the same, and `proof` says what it could open:
+// whether that will do is the caller's to decide, before release(). What a payload outside of namespaces cannot be kept from
+// by them is kept from it by Landlock and seccomp (restrict.hpp), unless `restrict` is false: they take setuid programs away.
+//
+// Of privileges the payload keeps what a container's root has, in a user namespace none. It is the first that the
+// kernel's memory killer takes. In a mount namespace `hidden` is out of its sight, and the working directory is gone to by
+// its path: a descriptor from outside would lead back out.
+//
 // With `cgroup_fd` the first process is born in that cgroup (clone3(2), CLONE_INTO_CGROUP, 5.7) or, where the kernel cannot
 // do that, moves itself there before it does anything else; an attempt that cannot enter it fails. In a namespace the
 // cgroup files are read-only to the payload, so that it cannot lift its limits or end its pilot by them.
@@ -37,6 +46,7 @@
 #include <vector>
 
 #include "gpuctl/base/fd.hpp"
+#include "gpuctl/fence/device_fence.hpp"
 
 namespace gpuctl::fence {
 
@@ -49,11 +59,16 @@ struct SpawnRequest {
   std::vector<std::string> argv;         // argv[0] is looked up in PATH of `environment`
   std::vector<std::string> environment;  // NAME=value
   int directory_fd = -1;                 // the payload's working directory; -1: ours
+  std::string directory;                 // its path, where there is one
   int stdout_fd = -1;                    // -1: ours, untouched
   int stderr_fd = -1;
   int cgroup_fd = -1;      // directory of the cgroup (v2) that it is born in; -1: ours
   sigset_t signal_mask{};  // of the payload
   ProcessFence strongest = ProcessFence::pid_namespace;
+  const DevicePlan* devices = nullptr;  // nullptr: no device fence, and no proof
+  DeviceFence strongest_device = DeviceFence::private_dev;
+  std::vector<std::string> hidden;  // directories, sockets and files
+  bool restrict = true;
 };
 
 struct Child {
@@ -64,6 +79,11 @@ struct Child {
   Fd their_end;  // of the channel, kept open: init's end is told by SIGCHLD, not by a hang-up before it
   Fd exec_error;
   bool cgroups_are_read_only = false;  // to the payload
+  DeviceFence device = DeviceFence::advisory;
+  DeviceProof proof;  // tried by the payload itself
+  bool has_landlock = false;
+  bool has_seccomp = false;
+  bool scopes_signals = false;  // tried: the supervisor cannot be signalled
   std::vector<std::string> notes;
 };
 

@@ -12,6 +12,7 @@
 #include "gpuctl/base/clock.hpp"
 #include "gpuctl/base/log.hpp"
 #include "gpuctl/cgroup/oom.hpp"
+#include "gpuctl/fence/device_fence.hpp"
 #include "gpuctl/job/kill_reason.hpp"
 #include "gpuctl/kill/report.hpp"
 
@@ -45,7 +46,12 @@ struct FenceReport {
   std::optional<std::string> process;   // pid_namespace, session
   std::string device =
       "advisory";  // what keeps the job off other GPUs; "advisory": environment masks only
-  std::vector<std::string> notes;  // why it is not stronger
+  fence::DeviceProof proof;  // tried by the payload itself, before its exec
+  bool landlock = false;
+  bool seccomp = false;
+  bool signals_kept_in = false;       // a `kill -9 -1` of it reaches nothing outside
+  std::vector<std::string> withheld;  // variables of the pilot that it did not get
+  std::vector<std::string> notes;     // why it is not stronger
 };
 
 // The cgroup that the payload ran in.

@@ -61,6 +61,8 @@ struct Spec {
 
   std::string gpus_json = "[]";  // records of the GPUs that the job was given, for the report
   bool has_gpus = false;
+  std::optional<fence::DevicePlan> devices;  // nullopt: /dev cannot be listed
+  std::vector<std::string> withheld;  // variables that are not in `environment`, for the report
   BatchIds batch;
   std::string report_path;       // empty: nowhere
   std::string report_copy_path;  // the same, for a caller that reads it at once

@@ -1,0 +1,14 @@
+// What the payload may not do as root, or as the root of its user namespace. Runs in the child: errno only.
+#pragma once
+
+namespace gpuctl::fence::internal {
+
+// In a user namespace every capability goes, and no_new_privs is set: setuid programs gain nothing there anyway. As root
+// outside one, those stay that a container usually has; with the others a payload could mount, make device nodes, load
+// programs into the kernel or trace whom it likes. Without privilege there is nothing to drop. The step that failed, or nullptr.
+const char* drop_capabilities(bool in_user_namespace);
+
+// The payload is what the kernel ends first when memory runs out. Not having it is no failure.
+void offer_to_memory_killer();
+
+}  // namespace gpuctl::fence::internal
