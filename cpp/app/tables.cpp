@@ -65,6 +65,36 @@ const std::vector<Verb>& verbs() {
        "gpuctl job hello.jdl                 # trace and report on stderr\n"
        "gpuctl job --json hello.jdl          # the report on stdout, the payload's output in "
        "./gpuctl-ID"},
+      {"match", true, "FILE.jdl", false, "does this job fit this node, and if not, why not",
+       "Compares what the JDL wants with a node's SiteMap: JAliEn's fields, GPUs, Site Sonar "
+       "constraints, and `Requirements` as\n"
+       "an expression with the semantics of ClassAds. For a no, every unmet condition is told, "
+       "with "
+       "what was wanted and found;\n"
+       "of several nodes also which one is nearest. What a node does not tell never fulfils a "
+       "wish.",
+       "gpuctl match job.jdl                                # this node\n"
+       "gpuctl match job.jdl --node a.json --node b.json    # recorded SiteMaps\n"
+       "gpuctl match job.jdl --json                         # for programs; the keys are stable"},
+      {"sitemap", true, "", false, "what a broker is told about this node",
+       "JAliEn's keys from the environment, the slot and the machine; the GPUs, which of them are "
+       "available, and the leases.\n"
+       "With `--collector` the Site Sonar constraints of this node are in it too. null is what "
+       "nobody told.",
+       "gpuctl sitemap           # a list for people\n"
+       "gpuctl sitemap --json    # for the broker, and for gpuctl match --node"},
+      {"sonar", true, "", false, "run Site Sonar probes on this node",
+       "Asks the collector which probes to run, runs each within its time, uploads what it says, "
+       "and prints all of it with the\n"
+       "constraints that the collector gives. There is no default collector; without one, "
+       "`--offline` runs all probes here.\n\n"
+       "Probes come from a directory that is root's, the installation's or CVMFS; they get an "
+       "environment of their own, without\n"
+       "any token. `--serve` is a small collector, for sites that have none.",
+       "gpuctl sonar --offline                        # run all probes, print the results\n"
+       "gpuctl sonar --offline --probe gpu --json     # one of them\n"
+       "gpuctl sonar --collector http://sonar.example.org:8080/\n"
+       "gpuctl sonar --serve [::1]:8080 --database sonar.sqlite"},
       {"probe", true, "", false,
        "the GPUs of this node, with all that vendor tools and libraries know of them",
        "What `gpuctl discover` finds, enriched by lspci, udev, nvidia-smi, NVML, amdgpu_top, "
@@ -250,6 +280,18 @@ const std::vector<Flag>& flags() {
       {"watch", 0, "DUR", "probe", false, "answer again and again, with this time between"},
       {"count", 0, "N", "probe", false, "with --watch: stop after N answers"},
       {"no-tools", 0, nullptr, "capture", false, "do not start any vendor tool"},
+      {"node", 0, "FILE", "match", true,
+       "a node's SiteMap as JSON, or a list of them; may be given several times [this node]"},
+      {"constraint", 0, "NAME", "match", true,
+       "a Site Sonar constraint, also of nodes that have no value of it; may be given several "
+       "times"},
+      {"collector", 0, "URL", "sitemap,sonar", false, "the Site Sonar collector to ask"},
+      {"offline", 0, nullptr, "sonar", false, "ask nobody, run the probes and print the results"},
+      {"probe", 0, "NAME", "sonar", true, "run only this probe; may be given several times"},
+      {"probes", 0, "DIR", "sonar", false, "where the probes are [the installation's]"},
+      {"deadline", 0, "DUR", "sonar", false, "how long a probe may take [60s]"},
+      {"serve", 0, "ADDRESS:PORT", "sonar", false, "be a collector, until a signal ends it"},
+      {"database", 0, "FILE", "sonar", false, "where the collector keeps what it gets"},
       {"man", 0, nullptr, "help", false, "print the manual page"},
       {"completion", 0, "SHELL", "help", false, "print the completion script for bash or zsh"},
   };

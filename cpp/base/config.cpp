@@ -245,6 +245,8 @@ const std::vector<ConfigKey>& config_keys() {
        "shared memory of a Podman container [half of the job's memory]"},
       {"sanity", "GPUCTL_SANITY", "sanity", Kind::choice, Order::later_choice_is_stronger, "auto",
        "never|auto|always", "whether a job's GPUs are proven to compute before it starts"},
+      {"collector", "GPUCTL_COLLECTOR", "collector", Kind::text, Order::fixed, nullptr, nullptr,
+       "URL of the Site Sonar collector; none: nobody is asked"},
       {"pci_ids", "GPUCTL_PCI_IDS", "pci-ids", Kind::text, Order::fixed, nullptr, nullptr,
        "the system's file of PCI names, used where it is newer than the names compiled in; `none` "
        "for never"},

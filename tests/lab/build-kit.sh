@@ -34,5 +34,7 @@ exec env -i HOME=/root LANG=C.UTF-8 PATH=/kept/tools/bin:/usr/local/bin:/usr/sbi
     python3 -m venv --without-pip /opt/lab
     /kept/tools/bin/python -m pip wheel -v --no-index --no-build-isolation --no-deps --wheel-dir /tmp/wheel \
         -Cbuild-dir=/kept/objects -Ccmake.define.GPUCTL_LINK=static /gpuctl
+    /kept/tools/bin/python -m pip --python /opt/lab/bin/python install --no-index --no-compile --find-links /wheels \
+        -r /gpuctl/requirements/run.txt
     /kept/tools/bin/python -m pip --python /opt/lab/bin/python install --no-index --no-deps --no-compile /tmp/wheel/*.whl
     rm -f /opt/lab/bin/activate* /opt/lab/bin/Activate*'

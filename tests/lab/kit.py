@@ -20,7 +20,10 @@ from lab.image import Image, building, log_file, make_disk, make_entry
 from lab.places import LAB, REPOSITORY, Hold, cache_folder, files_below, hash_of, remove_older
 from lab.progress import run_step
 
-SOURCES = ("CMakeLists.txt", "LICENSE", "README.md", "VERSION", "pyproject.toml", "cmake", "cpp")
+SOURCES = (
+    *("CMakeLists.txt", "LICENSE", "README.md", "VERSION", "pyproject.toml"),
+    *("cmake", "cpp", "sitesonar"),
+)
 DISK_BYTES = 64 << 20
 
 
@@ -91,17 +94,20 @@ def _copy_changed(target: Path) -> Path:
 
 
 def _wheels() -> Path:
-    """The pinned build tools, as this machine's pip gets them: the builder has no network."""
-    pinned = REPOSITORY / "requirements/build.txt"
+    """The pinned build tools and what gpuctl runs with, as this machine's pip gets them: the
+    builder has no network.
+    """
+    lists = [REPOSITORY / "requirements" / f"{name}.txt" for name in ("build", "run")]
 
     def fetch(out: Path) -> None:
         run_step(
-            "fetching requirements/build.txt",
+            "fetching requirements/build.txt and run.txt",
             [
                 *(sys.executable, "-m", "pip", "download", "--disable-pip-version-check"),
-                *("--no-input", "--only-binary", ":all:", "--dest", out, "-r", pinned),
+                *("--no-input", "--only-binary", ":all:", "--dest", out),
+                *(word for pinned in lists for word in ("-r", pinned)),
             ],
             log_file("wheels"),
         )
 
-    return make_entry(cache_folder() / f"wheels-{hash_of([pinned])}", fetch)
+    return make_entry(cache_folder() / f"wheels-{hash_of(lists)}", fetch)

@@ -24,7 +24,7 @@ fingerprint() {
     {
         echo "$venv" "$(find_compiler)"
         cd "$root"
-        find CMakeLists.txt LICENSE README.md VERSION pyproject.toml cmake cpp python tests/cpp \
+        find CMakeLists.txt LICENSE README.md VERSION pyproject.toml cmake cpp python sitesonar tests/cpp \
             -type f ! -name '*.pyc' -printf '%p %s %T@\n' | LC_ALL=C sort
     } | short_hash
 }

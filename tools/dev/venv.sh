@@ -14,6 +14,7 @@ use_venv() {
     export VIRTUAL_ENV=$venv PATH=$venv/bin:$PATH
     unset PYTHONHOME PYTHONPATH
     need_wheels build
+    need_wheels run
 }
 
 venv_folder() {

@@ -23,7 +23,7 @@ from gpuctl.errors import (
 from gpuctl.jdl.document import Jdl
 from gpuctl.jdl.parser import loads
 
-__all__ = ["MAX_JDL_BYTES", "load"]
+__all__ = ["MAX_JDL_BYTES", "load", "read_file"]
 
 MAX_JDL_BYTES = 16 * 1024 * 1024
 _KINDS = (
@@ -38,37 +38,42 @@ _KINDS = (
 def load(path: str | os.PathLike[str]) -> Jdl:
     """Parse the file at `path`. Raises JdlSyntaxError, or what fits when it cannot be read."""
     name = os.fspath(path)
+    return loads(read_file(name, MAX_JDL_BYTES, "a JDL"), name)
+
+
+def read_file(name: str, limit: int, what: str) -> str:
+    """The text of a regular file of at most `limit` bytes; `what` says in errors what it holds."""
     try:
-        data = _read(name)
+        data = _read(name, limit, what)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise error if isinstance(error, GpuctlError) else _file_error(name, error) from None
-    return loads(_decode(name, data), name)
+    return _decode(name, data)
 
 
-def _read(name: str) -> bytes:
-    _check(name, Path(name).stat())
+def _read(name: str, limit: int, what: str) -> bytes:
+    _check(name, Path(name).stat(), limit, what)
     # O_NONBLOCK: between stat and open the file may have become a FIFO
     descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     with os.fdopen(descriptor, "rb") as file:
-        _check(name, os.fstat(descriptor))
-        data = file.read(MAX_JDL_BYTES + 1)
-    if len(data) > MAX_JDL_BYTES:
-        raise _too_large(name, "more than")
+        _check(name, os.fstat(descriptor), limit, what)
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise _too_large(name, "more than", limit, what)
     return data
 
 
-def _check(name: str, status: os.stat_result) -> None:
+def _check(name: str, status: os.stat_result, limit: int, what: str) -> None:
     if not stat.S_ISREG(status.st_mode):
         kind = next(
             (words for is_kind, words in _KINDS if is_kind(status.st_mode)), "no regular file"
         )
         raise _refusal(name, f"`{name}` is {kind}, give a regular file")
-    if status.st_size > MAX_JDL_BYTES:
-        raise _too_large(name, f"{status.st_size} bytes, over")
+    if status.st_size > limit:
+        raise _too_large(name, f"{status.st_size} bytes, over", limit, what)
 
 
-def _too_large(name: str, size: str) -> MalformedError:
-    return _refusal(name, f"`{name}` has {size} the {MAX_JDL_BYTES} bytes that a JDL may have")
+def _too_large(name: str, size: str, limit: int, what: str) -> MalformedError:
+    return _refusal(name, f"`{name}` has {size} the {limit} bytes that {what} may have")
 
 
 def _decode(name: str, data: bytes) -> str:

@@ -79,7 +79,7 @@ check_mypy_loosely() {
 cpp_files() { find cpp tests/cpp -type f \( -name '*.cpp' -o -name '*.hpp' \) -print0; }
 
 shell_files() {
-    find dev .ci tools tests examples -type f \
+    find dev .ci tools tests examples sitesonar -type f \
         \( -name '*.sh' -o -path dev -o -path .ci/run -o -path 'tests/lab/kit/bin/*' \) -print0
 }
 

@@ -1,0 +1,1 @@
+"""What the tests of matching share: expressions, jobs, SiteMaps of real kinds of node."""
