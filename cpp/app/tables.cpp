@@ -280,6 +280,9 @@ const std::vector<Flag>& flags() {
       {"watch", 0, "DUR", "probe", false, "answer again and again, with this time between"},
       {"count", 0, "N", "probe", false, "with --watch: stop after N answers"},
       {"no-tools", 0, nullptr, "capture", false, "do not start any vendor tool"},
+      {"match", 0, "WHEN", "job", false,
+       "never, auto or always: refuse a job that does not fit this node; auto: in a CE's slot "
+       "[auto]"},
       {"node", 0, "FILE", "match", true,
        "a node's SiteMap as JSON, or a list of them; may be given several times [this node]"},
       {"constraint", 0, "NAME", "match", true,

@@ -9,7 +9,7 @@ central=/cvmfs/alice.cern.ch/containers/bin/apptainer/current/bin
 # runtime NAME: its path, also of the one that CVMFS brings
 runtime() {
     command -v "$1" 2>/dev/null && return
-    [ "$1" = apptainer ] && limited 5 test -x "$central/apptainer" && echo "$central/apptainer"
+    [ "$1" = apptainer ] && limited 5 ls "$central/apptainer" >/dev/null 2>&1 && echo "$central/apptainer"
 }
 
 runs() {

@@ -19,7 +19,7 @@ functions() {
 # `0000:63:00.0 0380: 1002:66a1 (rev 02)`
 lspci_lines() {
     while read -r address class ids rest; do
-        [ "$rest" = 'rev ff' ] && continue
+        case $rest in *'rev ff'*) continue ;; esac # off the bus: it reads all ones
         printf '%s %s %s %s\n' "$address" "${class%:}" "${ids%:*}" "${ids#*:}"
     done
 }

@@ -19,7 +19,7 @@ VERB = "job"
 _SWITCHES = ("json", "quiet", "verbose", "no_cgroups")
 _VALUES = (
     *("job", "resubmission", "workdir", "output", "ttl", "forced_kill_timeout", "outer_grace"),
-    *("memory", "fence", "leave_slot", "container", "image", "sanity"),
+    *("memory", "fence", "leave_slot", "match", "container", "image", "sanity"),
     *("report", "events", "root", "state_dir"),
 )
 

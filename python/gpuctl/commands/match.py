@@ -73,7 +73,9 @@ def _nodes(given: argparse.Namespace) -> list[Node]:
 
     if given.node:
         return [node for path in given.node for node in load_nodes(path)]
-    return [Node.from_json(sitemap(root=given.root, state_dir=given.state_dir))]
+    return [
+        Node.from_json(sitemap(root=given.root, state_dir=given.state_dir, try_containers=False))
+    ]
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Any
 
 from gpuctl import _core
 from gpuctl.commands.shared import complain, explain, guarded, parser_of, switched_on
+from gpuctl.durations import flag_text
 from gpuctl.errors import UsageError
 from gpuctl.report_text import escaped
 from gpuctl.settings import Settings
@@ -66,6 +67,7 @@ def _deadline_seconds(text: str | None) -> float:
 
     if text is None:
         return DEFAULT_DEADLINE_SECONDS
+    flag_text(text, "--deadline")  # a UsageError for what is no duration
     seconds = _core.parse_duration_usec(text, "`--deadline`") / 1e6
     if seconds <= 0:
         raise UsageError("`--deadline` is 0; no probe answers in no time")

@@ -30,6 +30,7 @@ class JobOptions:
     container: str | None = None
     image: str | None = None
     sanity: str | None = None
+    match: str | None = None
     report: str | None = None
     events: str | None = None
     root: str | None = None
@@ -64,6 +65,7 @@ class JobOptions:
             "forced-kill-timeout": self.forced_kill_timeout,
             "outer-grace": self.outer_grace,
             "leave-slot": self.leave_slot,
+            "match": self.match,
             "container": self.container,
             "image": self.image,
             "sanity": self.sanity,

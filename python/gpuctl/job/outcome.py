@@ -20,6 +20,8 @@ from gpuctl.job.gpus import rejected_json
 from gpuctl.job.options import JobOptions
 from gpuctl.job.refusal import EXIT_NEVER_STARTED, RefusedError
 from gpuctl.job.trace import Trace, now_usec
+from gpuctl.match.answer import unmet_json
+from gpuctl.match.conditions import Unmet
 from gpuctl.match.gpus import Choice
 from gpuctl.settings import Settings
 
@@ -116,13 +118,14 @@ def jdl_json(path: str, request: JobRequest) -> dict[str, Any]:
     }
 
 
-def match_json(choice: Choice | None) -> dict[str, Any] | None:
+def match_json(choice: Choice | None, unmet: Sequence[Unmet]) -> dict[str, Any] | None:
     """None: it never came to a choice."""
     if choice is None:
         return None
     return {
         "chosen": list(choice.ids),
         "rejected": rejected_json(choice),
+        "unmet": [unmet_json(each) for each in unmet],
         "reason": choice.reason,
         "cpu_only": not choice.ids and (choice.ok or choice.cpu_only),
     }

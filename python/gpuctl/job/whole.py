@@ -16,6 +16,7 @@ from gpuctl.host import Host
 from gpuctl.jdl import Jdl, JobRequest
 from gpuctl.job.deliver import deliver
 from gpuctl.job.events import EventSink
+from gpuctl.job.fit import demand_fit, look_at_fit
 from gpuctl.job.gpus import choose_gpus, demand
 from gpuctl.job.options import JobOptions
 from gpuctl.job.outcome import completed, fence_json, jdl_json, match_json, never_started
@@ -24,6 +25,7 @@ from gpuctl.job.plan import make_plan
 from gpuctl.job.refusal import EXIT_NEVER_STARTED, RefusedError
 from gpuctl.job.signals import Signals
 from gpuctl.job.trace import Trace
+from gpuctl.match.conditions import Unmet
 from gpuctl.match.gpus import Choice
 from gpuctl.report import Report
 from gpuctl.sanity.answer import Answer
@@ -44,6 +46,7 @@ class Progress:
     """What is known so far: a refusal may come after any step."""
 
     command: tuple[str, ...] = ()
+    unmet: tuple[Unmet, ...] = ()
     choice: Choice | None = None
     container: Container | None = None
     sanity: Answer | None = None
@@ -76,7 +79,7 @@ def _run(options: JobOptions, trace: Trace, events: EventSink, signals: Signals)
         report = ended.report
     more: dict[str, Any] = {
         "jdl": jdl_json(options.jdl, request),
-        "match": match_json(progress.choice),
+        "match": match_json(progress.choice, progress.unmet),
         "container": progress.container.to_json() if progress.container else None,
         "sanity": progress.sanity.to_json() if progress.sanity else None,
     }
@@ -112,8 +115,10 @@ def _start(
     signals: Signals,
     progress: Progress,
 ) -> Ended:
+    progress.unmet = look_at_fit(doc, request, options, trace)
     progress.choice = choose_gpus(request.gpu, host, trace)
     demand(progress.choice)
+    demand_fit(progress.unmet, options)
     trace.mark("matched")
     place = place_of(request, options, progress.choice, trace)
     progress.container = place.container

@@ -75,7 +75,7 @@ class Checked:
         return None
 
     def gpus(self, key: str) -> tuple[Mapping[str, Any], ...] | None:
-        """The records, each without what is wrong in it; None where nobody told of any."""
+        """The records; one with something wrong in it is not usable. None: nobody told of any."""
         value = self.values.get(key.lower())
         if value is None:
             return None
@@ -99,11 +99,11 @@ class Checked:
             self._problem(f"`GPUs[{index}]` is a {_kind(record)}, expected a record")
             return None
         clean = {str(key): value for key, value in record.items()}
-        for name in clean:
-            if not _fits(name, clean[name]):
-                self._problem(f"`GPUs[{index}].{name}` is a {_kind(clean[name])}, and is unknown")
-                clean[name] = False if name in _GPU_FLAGS else None
-        return clean
+        wrong = [name for name in clean if not _fits(name, clean[name])]
+        for name in wrong:
+            self._problem(f"`GPUs[{index}].{name}` is a {_kind(clean[name])}: the GPU is not given")
+            clean[name] = None
+        return {**clean, "usable": False} if wrong else clean
 
     def _wrong(self, key: str, value: Any, expected: str) -> None:
         self.wrong.add(key.lower())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from gpuctl.errors import GpuctlError
 from gpuctl.host import Host
 from gpuctl.sitemap.slot import Complain
 
@@ -24,5 +25,28 @@ class Ledger:
 
 
 def read_ledger(host: Host, complain: Complain) -> Ledger | None:
-    """None: this version keeps none, so that nobody knows what is given away."""
-    return None
+    """None: nobody knows what is given away."""
+    status = getattr(host, "status", None)
+    if status is None:
+        return None
+    try:
+        return of_status(status())
+    except GpuctlError as error:
+        complain(f"the ledger is not known: {error}")
+        return None
+
+
+def of_status(status: Any) -> Ledger:
+    """Of `Host.status()`."""
+    taken = [gpu["id"] for gpu in status.gpus if not gpu["available"]]
+    return Ledger(frozenset(taken), tuple(map(_lease, status.leases)), tuple(status.drains))
+
+
+def _lease(lease: Any) -> dict[str, Any]:
+    """What a broker wants to know of it."""
+    return {
+        "job_id": lease.job_id,
+        "resubmission": getattr(lease, "resubmission", 0),
+        "gpu_ids": list(lease.gpu_ids),
+        "since_at": lease.since_at,
+    }

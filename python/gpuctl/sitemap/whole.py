@@ -26,10 +26,12 @@ def sitemap(
     state_dir: str | None = None,
     environ: Mapping[str, str] | None = None,
     constraints: Mapping[str, Any] | None = None,
+    try_containers: bool = True,
 ) -> dict[str, Any]:
     """The SiteMap of this node; `root` stands in for its hardware, `environ` for its environment.
 
-    `constraints` are Site Sonar's; they never override a key that gpuctl sets.
+    `constraints` are Site Sonar's; they never override a key that gpuctl sets. To try containers
+    takes seconds; without it `containers` is null.
     """
     given = os.environ if environ is None else environ
     problems: list[str] = []
@@ -38,6 +40,9 @@ def sitemap(
     memory = machine.memory_bytes(given, problems.append)
     folder = slot.work_folder(given, settings.text("workdir"))
     system = os.uname()
+    software = cvmfs(given, system.machine, problems.append)
+    # a CVMFS that does not answer would hold up the look for runtimes and images too
+    try_containers = try_containers and software["CVMFS"] is not None
     answer = {
         "schema": SCHEMA,
         "created_at": _core.rfc3339(int(time.time() * 1e6)),
@@ -51,10 +56,10 @@ def sitemap(
         "memory_bytes": memory,
         "Platform": machine.platform_name(problems.append),
         "machine": system.machine,
-        **cvmfs(given, system.machine, problems.append),
+        **software,
         "Packages": None,
         "InstalledPackages": None,
-        "containers": usable_containers(),
+        "containers": usable_containers(settings, given) if try_containers else None,
         **gpu_part(host, given, problems.append),
     }
     return merged(answer, constraints, problems)
