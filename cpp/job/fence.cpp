@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <climits>
 
@@ -52,6 +53,17 @@ std::vector<std::string> places_to_hide(const Run& run) {
   return places;
 }
 
+// A container's fence is put up inside it, by the entry program, which starts nothing where less holds than it was told.
+bool is_left_to_the_entry(const Spec& spec) {
+  if (spec.strongest_fence != ProcessFence::runtime) return false;
+  const auto end = spec.argv.end();
+  auto word = std::find(spec.argv.begin(), end, "fence-entry");
+  if (word == end) return false;
+  const auto flags_end = std::find(word, end, "--");
+  const std::string level = std::string("--fence=") + name_of(spec.fence_demand);
+  return std::find(word, flags_end, level) != flags_end;
+}
+
 std::string strict_needs(const fence::Child& child) {
   std::string words = "the site demands `strict`, a device fence that the kernel enforces, and ";
   if (child.device == DeviceFence::advisory && child.proof.failure.empty())
@@ -94,11 +106,11 @@ bool fence_is_enough(Run& run) {
   const fence::Child& child = *run.child;
   const bool proven = child.proof.holds;
   run.report.fence.demanded = name_of(run.spec.fence_demand);
+  if (is_left_to_the_entry(run.spec)) return true;
   if (run.spec.fence_demand == FenceDemand::strict &&
       (!proven || child.device == DeviceFence::advisory))
     return never_started(run, "FENCE", strict_needs(child));
-  const bool must_hold = run.spec.fence_demand == FenceDemand::best && run.spec.has_gpus &&
-                         child.fence != ProcessFence::runtime;
+  const bool must_hold = run.spec.fence_demand == FenceDemand::best && run.spec.has_gpus;
   if (!must_hold || proven) return true;
   std::string words = "no device fence holds: " + child.proof.failure;
   for (const std::string& note : child.notes) words += "; " + note;

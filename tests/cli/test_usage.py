@@ -80,7 +80,7 @@ def test_refused(gpuctl: Run, tmp_path: Path, arguments: list[str], words: str) 
         ("--outer-grace", "x", "duration"),
         ("--leave-slot", "maybe", "auto, never"),
         ("--fence", "stricter", "expected one of advisory, best, strict"),
-        ("--process-fence", "cage", "pid_namespace or session"),
+        ("--process-fence", "cage", "pid_namespace, session or runtime"),
         ("--job", "", "bad job id"),
         ("--job", "../x", "bad job id"),
         ("--job", "a/b", "bad job id"),
