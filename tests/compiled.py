@@ -65,3 +65,11 @@ def image_with(folder: Path, *libraries: Path) -> Path:
     for path in libraries:
         shutil.copy(path, folder / "usr/lib64" / path.name)
     return folder
+
+
+def vendor_stand_ins(folder: Path) -> None:
+    """libcuda, libamdhip64 and libze_loader that compute on the CPU (python/sanity/fake_gpu.c)."""
+    source = Path(__file__).resolve().parent / "python/sanity/fake_gpu.c"
+    for name in ("libcuda.so.1", "libamdhip64.so.6", "libze_loader.so.1"):
+        flags = ("-shared", "-fPIC", "-O1", "-Wall", "-Werror", f"-Wl,-soname,{name}")
+        subprocess.run([compiler(), *flags, "-o", folder / name, source], check=True, timeout=60)

@@ -34,6 +34,7 @@ int dispatch(const Context& context) {
   if (verb == "tree") return run_tree(context);
   if (verb == "kill") return run_kill(context);
   if (verb == "cgroup") return run_cgroup(context);
+  if (verb == "container-init") return run_container_init(context);
   if (verb == "export") return run_export(context);
   if (verb == "capture") return run_capture(context);
   if (verb == "fence-entry") return run_fence_entry(context);

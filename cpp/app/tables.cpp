@@ -160,6 +160,13 @@ const std::vector<Verb>& verbs() {
        "The binary is static, so the image needs nothing. See docs/design/fence.md.",
        "gpuctl fence-entry --own /dev/nvidia0 --own /dev/nvidiactl -- ./simulate\n"
        "gpuctl fence-entry --fence strict --proof fence.json -- ./simulate   # no GPU at all"},
+      {"container-init", false, "[--] COMMAND [ARGUMENT...]", true,
+       "inside a container: be its process 1, which hands signals on and reaps",
+       "For a container runtime that has no init of its own. COMMAND's exit status is ours; a "
+       "signal "
+       "that ended it is 128+N.\n"
+       "When it has ended the kernel ends what is left of the container.",
+       "gpuctl container-init -- gpuctl fence-entry --own /dev/kfd -- ./simulate"},
       {"config", false, "", false, "print every setting in force and where it comes from",
        "Sources, each over the one before: /etc/gpuctl/config.json, the file named by "
        "GPUCTL_CONFIG, environment variables,\n"

@@ -10,6 +10,7 @@ int run_run(const Context& context);
 int run_tree(const Context& context);
 int run_kill(const Context& context);
 int run_cgroup(const Context& context);
+int run_container_init(const Context& context);
 int run_export(const Context& context);
 int run_capture(const Context& context);
 int run_fence_entry(const Context& context);

@@ -14,14 +14,15 @@ namespace gpuctl::bindings {
 std::string os_bytes(const pybind11::str& text);
 pybind11::str os_text(const std::string& bytes);
 
-void bind_base(pybind11::module_& module);       // settings, ids, stamps
-void bind_gpu(pybind11::module_& module);        // the inventory
-void bind_catalogue(pybind11::module_& module);  // what ids alone tell of a GPU
-void bind_proc(pybind11::module_& module);       // snapshots, identities, trees
-void bind_cgroup(pybind11::module_& module);     // homes, limits, accounting
-void bind_job(pybind11::module_& module);        // kill reasons
-void bind_kill(pybind11::module_& module);       // ending processes, cgroups and jobs
-void bind_expose(pybind11::module_& module);     // GPUs as a container runtime wants to hear them
-void bind_app(pybind11::module_& module);        // the tables of the command line
+void bind_base(pybind11::module_& module);        // settings, ids, stamps
+void bind_gpu(pybind11::module_& module);         // the inventory
+void bind_catalogue(pybind11::module_& module);   // what ids alone tell of a GPU
+void bind_proc(pybind11::module_& module);        // snapshots, identities, trees
+void bind_cgroup(pybind11::module_& module);      // homes, limits, accounting
+void bind_job(pybind11::module_& module);         // kill reasons
+void bind_kill(pybind11::module_& module);        // ending processes, cgroups and jobs
+void bind_quarantine(pybind11::module_& module);  // a GPU that gets no new jobs
+void bind_expose(pybind11::module_& module);      // GPUs as a container runtime wants to hear them
+void bind_app(pybind11::module_& module);         // the tables of the command line
 
 }  // namespace gpuctl::bindings

@@ -11,5 +11,6 @@ PYBIND11_MODULE(_core, module) {
   gpuctl::bindings::bind_job(module);
   gpuctl::bindings::bind_kill(module);
   gpuctl::bindings::bind_expose(module);
+  gpuctl::bindings::bind_quarantine(module);
   gpuctl::bindings::bind_app(module);
 }

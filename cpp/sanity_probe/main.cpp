@@ -3,7 +3,7 @@
 //   gpuctl-sanity-probe --api opencl --expect 0000:63:00.0= --bytes 268435456 --foreign /dev/nvidia1
 //
 //   {"level":"memory","state":"begin"}                            so that a caller knows where it hung
-//   {"level":"memory","result":"pass","usec":5120,"detail":""}    pass, fail or skip
+//   {"level":"memory","result":"fail","usec":5120,"device":1,"detail":"…"}    pass, fail or skip; of which device in the list
 //   {"versions":{…}}, {"device":{…}}                              what was found, on the way
 //
 // --expect ADDRESS=UUID, once for each GPU of the job; either may be empty where it is not known. A level that fails ends
@@ -87,11 +87,12 @@ class Level {
     put("}\n");
   }
 
-  bool end(const char* result, const Text& detail) const {
+  bool end(const char* result, const Text& detail, int device = -1) const {
     put("{");
     put_member("level", name_, true);
     put_member("result", result);
     put_number("usec", now_usec() - started_);
+    if (device >= 0) put_number("device", static_cast<std::uint64_t>(device));
     put_member("detail", detail.data);
     put("}\n");
     return !equal(result, "fail");
@@ -191,7 +192,7 @@ bool memory(const Options& options) {
   Level level("memory");
   Text why;
   for (int i = 0; i < device_count; ++i) {
-    if (!options.interface->memory(i, options.bytes, why)) return level.end(false, why);
+    if (!options.interface->memory(i, options.bytes, why)) return level.end("fail", why, i);
   }
   return level.end(true, why.add(options.bytes).add(" bytes of each"));
 }
@@ -200,7 +201,7 @@ bool compute(const Options& options) {
   Level level("compute");
   Text why;
   for (int i = 0; i < device_count; ++i) {
-    if (!options.interface->compute(i, why)) return level.end(false, why);
+    if (!options.interface->compute(i, why)) return level.end("fail", why, i);
   }
   return level.end(true, why.add(kElements).add(" elements on each"));
 }

@@ -211,3 +211,6 @@ def expose_json(
     format: str, root: str, pci_ids: str | None, gpu_ids: Sequence[str], libraries: Sequence[str]
 ) -> str:
     """`gpuctl export FORMAT --json` of these GPUs, with the host's driver libraries (paths)."""
+
+def quarantine_gpu(root: str, state_dir: str | None, gpu_id: str, reason: str) -> None:
+    """The ledger gives it to nobody until it is undrained, which wants a passed check."""

@@ -7,6 +7,7 @@ one that was demanded (by flag, setting, `JobContainer`) is a reason not to star
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from gpuctl.containers.exposure import expose
 from gpuctl.containers.fence import entry_bind, fenced
 from gpuctl.containers.images import ImageChoice, choose_image
 from gpuctl.containers.libraries import Verdict, host_libraries, judge
-from gpuctl.containers.probe import RUNTIMES, Runtime, find_runtime, try_out
+from gpuctl.containers.probe import RUNTIMES, Runtime, Trial, find_runtime, try_out
 from gpuctl.containers.request import Bind, ContainerRequest, Launch
 from gpuctl.errors import UnavailableError
 from gpuctl.jdl.units import parse_jalien_size
@@ -71,11 +72,17 @@ class Container:
             return Launch(tuple(command))
         return self.runtime.launch(fenced(self.request, command))
 
-    def bound(self, *binds: Bind) -> Container:
-        """The same with more of the host in it."""
+    def for_check(self, *binds: Bind) -> Container:
+        """The same with more of the host in it, and without a work directory: there is no job yet."""
         if self.request is None:
             return self
-        return replace(self, request=replace(self.request, binds=(*self.request.binds, *binds)))
+        binds = (*self.request.binds, *binds)
+        return replace(self, request=replace(self.request, binds=binds, workdir=False, name=None))
+
+    def clean_up(self) -> None:
+        """What a killed runtime leaves of its own records; the processes are gone already."""
+        if self.runtime is not None and self.request is not None and self.request.name is not None:
+            self.runtime.forget(self.request.name)
 
     def to_json(self) -> dict[str, Any] | None:
         if self.runtime is None or self.request is None:
@@ -148,18 +155,28 @@ def _try(
     """Words where it cannot be started. With the host's libraries, then without, where the image
     does not work with them and brings its own."""
     verdict = _libraries(wish, image, settings)
-    for bind in dict.fromkeys((verdict.bind, ())):
-        request = _request(runtime, wish, image, settings, environ, bind)
-        trial = try_out(runtime, request)
-        if not trial.works and bind == ():
-            return trial.words
-        if not trial.works or (trial.ps_works is False and bind):
-            verdict = _not_with_them(verdict, trial.words or "`ps --version` fails with them")
-            continue
-        words = f"{runtime.name}, image `{request.image}` ({image.reason})"
-        said = (words, verdict.words)
-        return Container(runtime, request, said, libraries=verdict, fence=trial.fence)
-    return "it works neither with the host's driver libraries nor without"
+    request = _request(runtime, wish, image, settings, environ, verdict.bind)
+    trial, request = _started(runtime, request)
+    if verdict.bind and (not trial.works or trial.ps_works is False):
+        without = _request(runtime, wish, image, settings, environ, ())
+        words = trial.words or "`ps --version` fails with the host's driver libraries"
+        trial, request = _started(runtime, without)
+        if trial.works:
+            verdict = _not_with_them(verdict, words)
+    if not trial.works:
+        return trial.words
+    said = (f"{runtime.name}, image `{request.image}` ({image.reason})", verdict.words)
+    return Container(runtime, request, said, libraries=verdict, fence=trial.fence)
+
+
+def _started(runtime: Runtime, request: ContainerRequest) -> tuple[Trial, ContainerRequest]:
+    """Where no layer can be laid over an image's folder, its own folders may do as they are."""
+    trial = try_out(runtime, request)
+    if trial.works or runtime.name != "podman" or "overlay" not in trial.words:
+        return trial, request
+    plain = replace(request, overlay=False)
+    second = try_out(runtime, plain)
+    return (second, plain) if second.works else (trial, request)
 
 
 def _libraries(wish: Wish, image: ImageChoice, settings: Settings) -> Verdict:
@@ -202,6 +219,7 @@ def _request(
         environment={**_passed(environ), **wish.variables},
         shm_bytes=_shm_bytes(wish, settings),
         fence=settings.text("fence") or "best",
+        name=f"gpuctl-{secrets.token_hex(8)}",
     )
 
 

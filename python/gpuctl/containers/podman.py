@@ -12,20 +12,24 @@ from __future__ import annotations
 import os
 
 from gpuctl.containers.entry import AT_START, WORKDIR, with_entry
-from gpuctl.containers.request import WORKDIR_INSIDE, ContainerRequest, Launch
+from gpuctl.containers.request import TOOLS_INSIDE, WORKDIR_INSIDE, ContainerRequest, Launch
 
 __all__ = ["launch"]
+
+# Podman's own --init is a program (catatonit) that is often not installed
+_INIT = (f"{TOOLS_INSIDE}/gpuctl", "container-init", "--")
 
 
 def launch(program: str, request: ContainerRequest, options: tuple[str, ...] = ()) -> Launch:
     """`options` are Podman's own, before `run`: what its probe found to be needed."""
-    argv = [program, *options, "run", "--rm", "--init", "--pull=never", "--cgroups=disabled"]
+    argv = [program, *options, "run", "--rm", "--pull=never", "--cgroups=disabled"]
     argv += ["--network=host", "--pid=private", "--ipc=private", "--log-driver=none"]
+    argv += [] if request.name is None else [f"--name={request.name}"]
     argv += _namespace() + _limits(request) + list(request.exposure.argv)
     if request.workdir:
         argv += ["--volume", f"{WORKDIR}:{WORKDIR_INSIDE}", f"--workdir={WORKDIR_INSIDE}"]
     argv += [f"--volume={bind.text}" for bind in request.binds]
-    argv += _variables(request) + _image(request.image) + list(request.command)
+    argv += _variables(request) + _image(request) + [*_INIT, *request.command]
     return Launch(
         argv=with_entry(argv, request.workdir),
         environment={**request.exposure.environment, **request.environment},
@@ -48,6 +52,9 @@ def _variables(request: ContainerRequest) -> list[str]:
     return [*names, f"--env=GPUCTL_JOB_WORKDIR={WORKDIR_INSIDE}"] if request.workdir else names
 
 
-def _image(image: str) -> list[str]:
-    """A folder is a root file system; `:O` lays what is written over it, and forgets it."""
-    return ["--rootfs", f"{image}:O"] if os.path.isdir(image) else [image]  # noqa: PTH112
+def _image(request: ContainerRequest) -> list[str]:
+    """A folder is a root file system; `:O` lays what is written over it, and forgets it. Without,
+    the runtime makes its mount points in the folder itself."""
+    if not os.path.isdir(request.image):  # noqa: PTH112
+        return [request.image]
+    return ["--rootfs", f"{request.image}:O" if request.overlay else request.image]

@@ -26,6 +26,7 @@ __all__ = ["DEADLINE_SECONDS", "RUNTIMES", "Runtime", "Trial", "find_runtime", "
 
 RUNTIMES = ("apptainer", "podman")
 DEADLINE_SECONDS = 60.0  # the first start of a day reads an image over the network
+_FORGET_SECONDS = 20.0
 _WORD = "gpuctl-container-works"
 _PROOF = "/tmp/.gpuctl-fence"
 
@@ -41,6 +42,13 @@ class Runtime:
             return apptainer.launch(self.program, request)
         limited = replace(request, rlimits=_rlimits())
         return podman.launch(self.program, limited, self.options)
+
+    def forget(self, name: str) -> None:
+        """Podman's record of a container outlives a killed `podman run --rm`."""
+        if self.name == "podman":
+            words = ("rm", "--force", "--ignore", "--time=0", name)
+            with suppress(OSError):
+                ask([self.program, *self.options, *words], _FORGET_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,8 @@ def try_out(
     image still works with the libraries that are bound into it."""
     script = f"cat {_PROOF}; rm -f {_PROOF}; echo {_WORD}; ps --version 2>&1; echo status $?"
     command = ("/bin/sh", "-c", script)
-    launch = runtime.launch(fenced(replace(request, workdir=False), command, _PROOF))
+    plain = replace(request, workdir=False, name=None)
+    launch = runtime.launch(fenced(plain, command, _PROOF))
     try:
         output = ask(launch.argv, deadline, env=launch.environ(os.environ))
     except OSError as error:

@@ -64,6 +64,8 @@ class ContainerRequest:
     workdir: bool = True
     shm_bytes: int | None = None
     fence: str = "best"  # the level that the site demands
+    name: str | None = None  # by which the runtime can be told to forget it
+    overlay: bool = True  # what is written over an image's folder goes to a layer of its own
     rlimits: tuple[tuple[str, int, int], ...] = ()  # name, soft, hard: for runtimes that raise them
 
 

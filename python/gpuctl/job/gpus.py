@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from gpuctl.errors import GpuctlError, UsageError
 from gpuctl.gpus import Gpu, Inventory
 from gpuctl.host import Host
@@ -14,10 +17,18 @@ from gpuctl.report_text import memory_text
 __all__ = ["choose_gpus", "demand", "rejected_json"]
 
 
-def choose_gpus(wish: GpuWish | None, host: Host, trace: Trace) -> Choice:
-    """Look, tell, decide. A job that cannot have what it needs is refused by `demand`."""
+def choose_gpus(
+    wish: GpuWish | None, host: Host, trace: Trace, failed: Mapping[str, str] | None = None
+) -> Choice:
+    """Look, tell, decide. A job that cannot have what it needs is refused by `demand`.
+
+    `failed`: GPUs that were found not to compute, with the words; they are not taken again.
+    """
+    failed = failed or {}
     inventory = _look(host, trace)
-    choice = choose(wish, [gpu.to_json() for gpu in inventory.gpus] if inventory else [])
+    records = [gpu.to_json() for gpu in inventory.gpus] if inventory else []
+    choice = choose(wish, [record for record in records if record["id"] not in failed])
+    choice = replace(choice, rejected=(*choice.rejected, *failed.items()))
     if wish is None:
         trace.say(_cpu_only(inventory, "the job asks for no GPU"))
         return choice

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gpuctl import _core
 from gpuctl.containers.choose import Container, ContainerError, Wish, choose_container
 from gpuctl.errors import GpuctlError
 from gpuctl.gpus import Gpu
@@ -20,7 +22,7 @@ from gpuctl.sanity.check import check_gpus as ask_gpus
 from gpuctl.sanity.demand import Demand
 from gpuctl.settings import Settings
 
-__all__ = ["Place", "check_gpus", "place_of"]
+__all__ = ["Place", "check_gpus", "place_of", "quarantine"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,18 @@ def _ask(place: Place, options: JobOptions) -> Answer:
         return ask_gpus(question, place.settings)
     except GpuctlError as error:
         raise RefusedError("GPU_SANITY", f"it could not be tried: {error}") from None
+
+
+def quarantine(place: Place, gpu_ids: Sequence[str], why: str, trace: Trace) -> None:
+    """No further job gets these GPUs until one has passed the check again; the node goes on."""
+    for gpu_id in gpu_ids:
+        trace.warn(f"GPU {gpu_id} is not taken: {why}")
+        try:
+            _core.quarantine_gpu(
+                place.settings.root, place.settings.text("state_dir"), gpu_id, f"sanity: {why}"
+            )
+        except GpuctlError as error:
+            trace.warn(f"GPU {gpu_id} could not be drained: {error}")
 
 
 def _tell(container: Container, trace: Trace) -> None:

@@ -20,7 +20,7 @@ from gpuctl.job.fit import demand_fit, look_at_fit
 from gpuctl.job.gpus import choose_gpus, demand
 from gpuctl.job.options import JobOptions
 from gpuctl.job.outcome import completed, fence_json, jdl_json, match_json, never_started
-from gpuctl.job.place import check_gpus, place_of
+from gpuctl.job.place import check_gpus, place_of, quarantine
 from gpuctl.job.plan import make_plan
 from gpuctl.job.refusal import EXIT_NEVER_STARTED, RefusedError
 from gpuctl.job.signals import Signals
@@ -116,24 +116,48 @@ def _start(
     progress: Progress,
 ) -> Ended:
     progress.unmet = look_at_fit(doc, request, options, trace)
-    progress.choice = choose_gpus(request.gpu, host, trace)
-    demand(progress.choice)
-    demand_fit(progress.unmet, options)
-    trace.mark("matched")
-    place = place_of(request, options, progress.choice, trace)
-    progress.container = place.container
-    progress.sanity = check_gpus(place, options, trace)
-    plan = make_plan(request, doc, options, progress.choice, trace, place.container)
+    choice, container = _settle(request, options, host, trace, progress)
+    signals.check()
+    plan = make_plan(request, doc, options, choice, trace, container)
     progress.command = plan.command
     signals.check()
     with Supervisor(plan.arguments, env=plan.environment, pass_fds=events.inherited) as supervisor:
         signals.forward_to(supervisor)
         ended = supervisor.wait()
+    container.clean_up()
     if ended.report is None and -ended.returncode in signals.ending:
         signals.check()  # it blocks signals before it starts the payload: so there was none
     if ended.report is None and ended.returncode == EXIT_NEVER_STARTED:
         raise RefusedError("KILLED", "the supervisor did not take the job; its words are on stderr")
     return ended
+
+
+def _settle(
+    request: JobRequest, options: JobOptions, host: Host, trace: Trace, progress: Progress
+) -> tuple[Choice, Container]:
+    """GPUs that were proven to compute in the job's container. Of those that do not, others are
+    taken, while there are any; then the reason is that they do not compute."""
+    failed: dict[str, str] = {}
+    refused: RefusedError | None = None
+    while True:
+        progress.choice = choose_gpus(request.gpu, host, trace, failed)
+        if refused is not None and not progress.choice.ok and not progress.choice.cpu_only:
+            raise refused
+        demand(progress.choice)
+        demand_fit(progress.unmet, options)
+        trace.mark("matched")
+        place = place_of(request, options, progress.choice, trace)
+        progress.container = place.container
+        try:
+            progress.sanity = check_gpus(place, options, trace)
+            return progress.choice, place.container
+        except RefusedError as error:
+            bad = error.more.get("gpus")
+            if not bad:
+                raise
+            refused = error
+            failed.update((gpu_id, f"it failed the sanity check: {error}") for gpu_id in bad)
+            quarantine(place, bad, str(error), trace)
 
 
 def _refusal(

@@ -26,6 +26,7 @@ class Level:
     result: str
     usec: int | None
     detail: str
+    device: int | None = None  # whose it is, by its place among the devices
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,19 @@ class Check:
         return next((level for level in self.levels if level.result == "fail"), None)
 
     @property
+    def suspects(self) -> tuple[str, ...]:
+        """The GPU that the failed level named, by its address; else all of them."""
+        if self.verdict != "fail" or self.failed is None:
+            return ()
+        number = self.failed.device
+        if number is not None and number < len(self.devices):
+            address = str(self.devices[number].get("pci_address") or "").lower()
+            named = tuple(each for each in self.gpu_ids if each.lower() == address)
+            if named:
+                return named
+        return self.gpu_ids
+
+    @property
     def verdict(self) -> str:
         if self.failed is None:
             return "pass"
@@ -66,6 +80,7 @@ class Check:
                     "result": each.result,
                     "usec": each.usec,
                     "detail": each.detail,
+                    "device": each.device,
                 }
                 for each in self.levels
             ],
@@ -86,7 +101,7 @@ class Answer:
 
     @property
     def failed_gpus(self) -> tuple[str, ...]:
-        return tuple(i for check in self.checks if check.verdict == "fail" for i in check.gpu_ids)
+        return tuple(gpu_id for check in self.checks for gpu_id in check.suspects)
 
     @property
     def words(self) -> str:

@@ -52,7 +52,7 @@ class Question:
 def check_gpus(question: Question, settings: Settings) -> Answer:
     question.demand.check()
     probe = find_probe()
-    container = question.container.bound(Bind(probe, _PROBE_INSIDE, read_only=True))
+    container = question.container.for_check(Bind(probe, _PROBE_INSIDE, read_only=True))
     program = probe if container.runtime is None else _PROBE_INSIDE
     checks = [
         _check(group, question, container, program, settings)

@@ -80,7 +80,11 @@ def _take_level(said: Mapping[str, Any], seen: Seen) -> None:
         usec = said.get("usec")
         detail = str(said.get("detail", ""))[:_MAX_DETAIL]
         level = Level(
-            said["level"], said["result"], usec if isinstance(usec, int) else None, detail
+            level=said["level"],
+            result=said["result"],
+            usec=usec if isinstance(usec, int) else None,
+            detail=detail,
+            device=said.get("device") if isinstance(said.get("device"), int) else None,
         )
         seen.levels[level.level] = level
         seen.begun = None

@@ -75,12 +75,15 @@ def test_podman(spy: str, tmp_path: Path) -> None:
     assert argv[:2] == ["--cgroup-manager=cgroupfs", "run"]
     options = argv[2 : argv.index("--rootfs")]
     assert {
-        *("--rm", "--init", "--cgroups=disabled", "--network=host", "--pid=private"),
+        *("--rm", "--cgroups=disabled", "--network=host", "--pid=private"),
         *("--device=/dev/nvidia0", "--shm-size=1073741824b", "--ulimit=nofile=1024:4096"),
         *("/srv/work:/workdir", "--workdir=/workdir", "--volume=/srv/data:/data:ro"),
         *("--env=ALIEN_SITE", "--env=ALIEN_PROC_ID", "--env=GPUCTL_JOB_WORKDIR=/workdir"),
     } <= set(options)
-    assert argv[argv.index("--rootfs") :] == ["--rootfs", f"{tmp_path}:O", *PAYLOAD]
+    assert argv[argv.index("--rootfs") :] == [
+        *("--rootfs", f"{tmp_path}:O"),
+        *("/opt/gpuctl/bin/gpuctl", "container-init", "--", *PAYLOAD),
+    ]
     assert (environ["ALIEN_SITE"], environ["ALIEN_PROC_ID"]) == ("X", "4711")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from compiled import compiler
+from compiled import compiler, vendor_stand_ins
 from schemas import validate
 
 HERE = Path(__file__).resolve().parent
@@ -71,10 +71,7 @@ def _real(opencl: str, folder: Path) -> Path:
 def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with stand-ins for the vendors' libraries."""
     folder = tmp_path_factory.mktemp("stand-ins")
-    for name in ("libcuda.so.1", "libamdhip64.so.6", "libze_loader.so.1"):
-        flags = ("-shared", "-fPIC", "-O1", "-Wall", "-Werror", f"-Wl,-soname,{name}")
-        source = HERE / "fake_gpu.c"
-        subprocess.run([compiler(), *flags, "-o", folder / name, source], check=True, timeout=60)
+    vendor_stand_ins(folder)
     return folder
 
 
