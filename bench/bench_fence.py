@@ -1,0 +1,104 @@
+"""What a fence costs at the start: each rung over a plain fork and exec, against bubblewrap with the
+same namespaces, /dev and rights, and against `setsid -w`.
+
+`fence_start` is the fence alone (cpp/fence, as the supervisor calls it): plan, start, proof, wait. The
+overhead is what is left when the time of starting `true` alone is taken off both sides; it says how
+the fences compare, the whole of `gpuctl run` is in bench_run.py.
+
+Not shown: a node with GPUs, whose own nodes the proof opens (a driver may take long over the first
+open), and the cost of a fence while the payload runs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+ROUNDS = 100
+MOST_OF_BUBBLEWRAP = 0.8
+MOST_OF_SETSID = 1.5
+
+
+@pytest.fixture(scope="module")
+def fence_start() -> Iterator[str]:
+    """Compiled statically with our rooms, as gpuctl is; where every user may start it."""
+    rooms = ("fence", "proc", "gpu", "base")
+    libraries = [ROOT / f"build/dev/cpp/libgpuctl_{room}.a" for room in rooms]
+    if not all(each.exists() for each in libraries):
+        pytest.skip("no build folder with the rooms' libraries")
+    folder = Path("/dev/shm") / f"gpuctl-bench-{os.getpid()}"
+    folder.mkdir()
+    words = ["g++", "-std=c++20", "-Os", "-D_FILE_OFFSET_BITS=64", "-static"]
+    words += [f"-I{ROOT / 'cpp/include'}", str(HERE / "fence_start.cpp")]
+    target = folder / "fence_start"
+    subprocess.run([*words, *map(str, libraries * 2), "-o", str(target)], check=True)
+    yield str(target)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(params=["root", "user"])
+def as_who(request: pytest.FixtureRequest) -> Callable[..., Callable[[], None]]:
+    if request.param == "root" and os.geteuid() != 0:
+        pytest.skip("needs root")
+    demote = {"user": 65534, "group": 65534, "extra_groups": []}
+    who = demote if request.param == "user" and os.geteuid() == 0 else {}
+
+    def command(*argv: str) -> Callable[[], None]:
+        def run() -> None:
+            assert subprocess.run(argv, check=False, cwd="/", **who).returncode == 0
+
+        run.who = request.param  # type: ignore[attr-defined]
+        return run
+
+    return command
+
+
+def overhead(compare, name, ours, peer, plain) -> float:
+    """Ours over the peer's, each less what `true` alone takes in the same run."""
+    row = compare(name, ours, peer, ROUNDS)
+    floor = compare(f"{name}: true / true", plain, plain, ROUNDS // 2).ours_usec
+    return (row.ours_usec - floor) / (row.peer_usec - floor)
+
+
+def test_full_fence_against_bubblewrap(compare, as_who, fence_start: str) -> None:
+    bubblewrap = shutil.which("bwrap")
+    if bubblewrap is None:
+        pytest.skip("bubblewrap is not installed: `apt-get install bubblewrap`")
+    same = (
+        "--bind",
+        "/",
+        "/",
+        "--dev",
+        "/dev",
+        "--proc",
+        "/proc",
+        "--unshare-pid",
+        "--new-session",
+    )
+    peer = as_who(bubblewrap, *same, "--die-with-parent", "--cap-drop", "ALL", "true")
+    ours = as_who(fence_start, "private_dev", "true")
+    name = f"full fence / bwrap, {ours.who}"
+    ratio = overhead(compare, name, ours, peer, as_who("true"))
+    print(f"{name}: overhead x{ratio:.2f}")
+    assert ratio <= MOST_OF_BUBBLEWRAP
+
+
+def test_landlock_and_seccomp_against_setsid(compare, as_who, fence_start: str) -> None:
+    ours = as_who(fence_start, "session", "true")
+    row = compare(
+        f"landlock + seccomp / setsid -w, {ours.who}", ours, as_who("setsid", "-w", "true"), ROUNDS
+    )
+    assert row.ratio <= MOST_OF_SETSID
+
+
+def test_the_other_rung(compare, as_who, fence_start: str) -> None:
+    ours = as_who(fence_start, "landlock", "true")
+    private = as_who(fence_start, "private_dev", "true")
+    compare(f"namespaces with landlock / with private_dev, {ours.who}", ours, private, ROUNDS // 2)
