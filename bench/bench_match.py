@@ -3,18 +3,15 @@
     ./dev bench bench/bench_match.py
 
 The peer is `classad2` of the wheel `htcondor`, asked about the same expression and the same pairs
-in the same process; both sides have their records ready, as a broker would. Not shown: whole grids at
-once, and a broker's database.
+in the same process; both sides have their records ready, as a broker would. Not shown: whole grids
+at once, and a broker's database.
 """
 
 from __future__ import annotations
 
 import json
-import platform
-import statistics
-import time
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 from gpuctl import jdl
@@ -23,15 +20,19 @@ from gpuctl.match.expression import compile_text
 from gpuctl.match.node import Node
 from gpuctl.match.requirements import Requirements
 
-pytestmark = pytest.mark.bench
-
 DATA = Path(__file__).resolve().parent.parent / "tests/data"
 COUNT = 10_000
-ROUNDS = 5
+ROUNDS = 15
+MOST_OF_CLASSADS = 1.0
+MOST_OF_JSON = 30
 REQUIREMENTS = """member("prod", other.Partitions) && other.TTL > 36000 && other.CE != "ALICE::X::Y"
-    && other.CVMFS_revision >= 30000 && (other.Site == "CERN" || other.CPUCores >= 8)
-    && countMatches(vendor == "amd" && memory_total_bytes >= 32000000000, other.GPUs) >= 2"""
-WITH_PATTERN = REQUIREMENTS + ' && regexp("^el[89]-", other.Platform)'
+    && other.CVMFS_revision >= 30000 && (other.Site == "CERN" || other.CPUCores >= 8)"""
+EXPRESSIONS = {
+    "fields": REQUIREMENTS,
+    "with a pattern": REQUIREMENTS + ' && regexp("^el[89]-", other.Platform)',
+    "with conditions on each GPU": REQUIREMENTS
+    + ' && countMatches(vendor == "amd" && memory_total_bytes >= 32000000000, other.GPUs) >= 2',
+}
 JOB = """Executable = "x"; TTL = 36000; CPUCores = 8; User = "alidaq"; GPU = "MI50 32GB";
     GPUCount = 2; Platform = "el9-x86_64"; Packages = {"VO_ALICE@O2PDPSuite::v1"};
     Requirements = member(other.GridPartitions,"gpu") && other.CVMFS_Revision >= 30000
@@ -50,68 +51,51 @@ def documents() -> list[dict[str, Any]]:
     return made
 
 
-def fastest(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds, the median of some rounds, and the answer."""
-    times, answer = [], None
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        answer = work()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times), answer
-
-
-@pytest.mark.parametrize("text", [REQUIREMENTS, WITH_PATTERN], ids=["plain", "pattern"])
-def test_an_expression_beside_classads(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_an_expression_beside_classads(compare, name: str) -> None:
     classad2 = pytest.importorskip(
         "classad2", reason="HTCondor publishes no wheel for this Python and machine"
     )
     repr(classad2.ExprTree("[a = 1]").eval())  # registers countMatches
     nodes = documents()
-    theirs = [classad2.ClassAd({"other": _without_null(node)}) for node in nodes]
-    expression = classad2.ExprTree(text)
-    ours = [Node.from_json(node).names for node in nodes]
-    compiled = compile_text(text)
-    # those that JAliEn's own map does not have count as 0 in theirs, as undefined in ours
-    peer_time, peer = fastest(lambda: sum(expression.eval(ad) is True for ad in theirs))
-    our_time, found = fastest(lambda: sum(compiled.evaluate(n, {}) is True for n in ours))
-    assert found == peer > 0
-    with capsys.disabled():
-        print(
-            f"\n{COUNT} SiteMaps, {len(text)} characters: {our_time / COUNT * 1e6:.1f} us each, "
-            f"classad2 {peer_time / COUNT * 1e6:.1f} us, ratio {peer_time / our_time:.1f}, n={ROUNDS}, "
-            f"{platform.machine()}, Python {platform.python_version()}"
-        )
-    assert peer_time >= our_time
+    ads = [classad2.ClassAd({"other": _without_null(node)}) for node in nodes]
+    names = [Node.from_json(node).names for node in nodes]
+    theirs, ours = classad2.ExprTree(EXPRESSIONS[name]), compile_text(EXPRESSIONS[name])
+
+    def our_count() -> int:
+        return sum(ours.evaluate(each, {}) is True for each in names)
+
+    def their_count() -> int:
+        return sum(theirs.eval(ad) is True for ad in ads)
+
+    assert our_count() == their_count() > 0
+    row = compare(f"{name}: {COUNT} SiteMaps / classad2", our_count, their_count, ROUNDS)
+    assert row.ratio <= MOST_OF_CLASSADS
 
 
-def test_the_cost_of_reasons(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_cost_of_reasons(compare) -> None:
     nodes = [Node.from_json(node) for node in documents()]
     matcher = Matcher(Requirements.from_jdl(jdl.loads(JOB)))
-    fits_time, fits = fastest(lambda: sum(map(matcher.fits, nodes)))
-    match_time, matches = fastest(lambda: sum(matcher.match(node).ok for node in nodes))
-    read_time, _ = fastest(lambda: [Node.from_json(node) for node in documents()[:1000]])
-    assert fits == matches > 0
-    with capsys.disabled():
-        print(
-            f"\n{COUNT} SiteMaps, the whole job: yes or no {fits_time / COUNT * 1e6:.1f} us each, "
-            f"with every reason {match_time / COUNT * 1e6:.1f} us ({match_time / fits_time:.1f} times); "
-            f"reading a SiteMap {read_time / 1000 * 1e6:.0f} us"
-        )
+
+    def with_reasons() -> int:
+        return sum(matcher.match(node).ok for node in nodes)
+
+    def yes_or_no() -> int:
+        return sum(map(matcher.fits, nodes))
+
+    assert with_reasons() == yes_or_no() > 0
+    compare(f"{COUNT} SiteMaps, every reason / yes or no", with_reasons, yes_or_no, ROUNDS)
 
 
-def test_a_jdl_beside_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_jdl_beside_json(compare) -> None:
     text = _forty_lines()
     assert len(text.splitlines()) == 40
     same = json.dumps(dict(jdl.loads(text)))
-    jdl_time, doc = fastest(lambda: [jdl.loads(text) for _ in range(200)][-1])
-    json_time, plain = fastest(lambda: [json.loads(same) for _ in range(200)][-1])
-    assert dict(doc) == plain
-    with capsys.disabled():
-        print(
-            f"\na JDL of 40 lines, {len(text)} characters: {jdl_time / 200 * 1e6:.0f} us, "
-            f"json.loads {json_time / 200 * 1e6:.0f} us, ratio {jdl_time / json_time:.1f}"
-        )
-    assert jdl_time < 30 * json_time
+    assert dict(jdl.loads(text)) == json.loads(same)
+    row = compare(
+        "a JDL of 40 lines / json.loads", lambda: jdl.loads(text), lambda: json.loads(same), 300
+    )
+    assert row.ratio < MOST_OF_JSON
 
 
 def _forty_lines() -> str:

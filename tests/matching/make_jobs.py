@@ -1,8 +1,8 @@
 """200 jobs in the shapes of real productions, and for each of 12 nodes whether and why it fits.
 
 Verdicts are written by hand, one line for each thing that a job may ask: a character for each
-node (`.` it has it, `x` it has not, `?` it does not tell), in the order of NODES. A job is a few of those
-things together, so what it lacks on a node is what they lack. Nothing here compares values.
+node (`.` it has it, `x` it has not, `?` it does not tell), in the order of NODES. A job is a few of
+those things together, so what it lacks on a node is what they lack. Nothing here compares values.
 
     python tests/matching/make_jobs.py > tests/data/matching/jobs.tsv
 

@@ -148,6 +148,8 @@ def is_key_character(character: str) -> bool:
 
 
 def checked_key(key: str) -> str:
+    if key.isascii() and key.replace("_", "a").isalnum():
+        return key
     if not key or not all(map(is_key_character, key)):
         raise UsageError(f"`{key}` is no JDL tag, use letters, digits and `_`")
     return key

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 
-from gpuctl.jdl.document import Jdl, JdlWarning, is_key_character
+from gpuctl.jdl.document import Jdl, JdlWarning, Value, is_key_character
 from gpuctl.jdl.source import BLANK, Source
 from gpuctl.jdl.values import closing_quote, read_value
 
@@ -22,6 +22,12 @@ __all__ = ["loads"]
 _MAX_WARNINGS = 100  # a hostile text could ask for one every few characters
 _MAX_LABEL = 60  # characters of a tag in a message
 _BLANKS = re.compile(r"[\x00-\x20]*")
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_]*")  # nearly all of them; other letters one by one
+_PLAIN = re.compile(
+    r"([A-Za-z0-9_]+)[ \t]*=[ \t]*"
+    r'(?:"([^"\\\n]*)"|([0-9]{1,18})|(\{\s*"[^"\\\n]*"(?:\s*,\s*"[^"\\\n]*")*\s*\}))[ \t]*;'
+)
+_ELEMENT = re.compile(r'"([^"]*)"')
 _SPECIAL = re.compile(r'["\\;]')
 
 
@@ -63,6 +69,9 @@ class _Parser:
 
     def _statement(self, start: int) -> int | None:
         """One `Key = value;` from `start`; the offset behind it, None at the end of the text."""
+        plain = _PLAIN.match(self._text, start)
+        if plain is not None and self._take_plain(plain):
+            return plain.end()
         key = self._key(start)
         equals = self._past_blanks(start + len(key))
         if not key or not self._text.startswith("=", equals):
@@ -77,8 +86,28 @@ class _Parser:
         self._doc.assign(key, value, self._source.position(first))
         return end + 1 if end < len(self._text) else None
 
+    def _take_plain(self, match: re.Match[str]) -> bool:
+        """What nearly every statement is: a text, whole number or list without anything odd in it.
+        False: it is to be read step by step.
+        """
+        key, text, number, listed = match.groups()
+        value: Value = text if text is not None else 0
+        if number is not None:
+            value = int(number)
+        elif listed is not None:
+            value = _ELEMENT.findall(listed)
+            if len(set(value)) < len(value) or any(each.endswith("'") for each in value):
+                return False
+        if key in self._doc or len(key) > _MAX_LABEL:
+            return False
+        start = match.start(3) if number is not None else match.start(match.lastindex or 0)
+        start -= text is not None
+        self._doc.assign(key, value, self._source.position(start))
+        return True
+
     def _key(self, start: int) -> str:
-        end = start
+        match = _PLAIN_KEY.match(self._text, start)
+        end = match.end() if match else start
         while end < len(self._text) and is_key_character(self._text[end]):
             end += 1
         return self._text[start:end]

@@ -22,9 +22,6 @@ class Budget:
         self.left = steps
         self._patterns: dict[tuple[str, bool], Pattern] = {}
 
-    def renew(self) -> None:
-        self.left = self.steps
-
     def spend(self, steps: int) -> bool:
         """False: there is not enough left, now or later."""
         self.left -= steps + 1

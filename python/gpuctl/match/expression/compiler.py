@@ -6,12 +6,12 @@ each part. `record` is the element of a list that `countMatches` looks at, else 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Callable
 
 from gpuctl.match.expression import operators
 from gpuctl.match.expression.budget import Budget
 from gpuctl.match.expression.functions import FUNCTIONS
+from gpuctl.match.expression.joined import joined
 from gpuctl.match.expression.nodes import (
     Attribute,
     Binary,
@@ -29,24 +29,27 @@ from gpuctl.match.expression.nodes import (
     text_of,
     walk,
 )
-from gpuctl.match.expression.values import ERROR, UNDEFINED, Value, as_boolean, folded
+from gpuctl.match.expression.shortcuts import Names, Run, compared_with_literal, short_call
+from gpuctl.match.expression.values import ERROR, UNDEFINED, Value, as_boolean
 
 __all__ = ["Compiled", "compile_node", "compile_text"]
-
-Names = Mapping[str, Value]
-Run = Callable[[Names, Names, Names], Value]
 
 _NOTHING: dict[str, Value] = {}
 _UNARY = {"!": operators.negation, "-": operators.opposite, "+": operators.unchanged}
 
 
 class Compiled:
-    """One expression, ready to be asked again and again."""
+    """One expression, ready to be asked again and again.
+
+    `evaluate(node, job)` never raises, whatever the values are; keys are in lower case.
+    """
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self._budget = Budget()
-        self._run = _Compiler(self._budget).closure(node)
+        budget = Budget()
+        self.evaluate: Callable[[Names, Names], Value] = _renewing(
+            _Compiler(budget).closure(node), budget
+        )
 
     @property
     def text(self) -> str:
@@ -58,10 +61,16 @@ class Compiled:
         named = (n.name for n in walk(self.node) if isinstance(n, Attribute) and n.scope == "other")
         return tuple(dict.fromkeys(named))
 
-    def evaluate(self, node: Names, job: Names) -> Value:
-        """Keys in lower case. Never raises, whatever the values are."""
-        self._budget.renew()
-        return self._run(node, job, _NOTHING)
+
+def _renewing(run: Run, budget: Budget) -> Callable[[Names, Names], Value]:
+    """Each evaluation has the whole budget."""
+    steps = budget.steps
+
+    def evaluate(node: Names, job: Names) -> Value:
+        budget.left = steps
+        return run(node, job, _NOTHING)
+
+    return evaluate
 
 
 def compile_text(text: str) -> Compiled:
@@ -103,18 +112,17 @@ class _Compiler:
     def _binary(self, node: Binary) -> Run:
         operate = operators.COMPARISON.get(node.operator) or operators.ARITHMETIC[node.operator]
         left, right = self.closure(node.left), self.closure(node.right)
-        if isinstance(node.right, Literal) and node.operator in ("==", "!="):
-            return _against(left, operate, node.right.value, node.operator == "==")
         if isinstance(node.right, Literal):
-            value = node.right.value
-            return lambda n, j, r: operate(left(n, j, r), value)
+            return compared_with_literal(node, left, operate)
         return lambda n, j, r: operate(left(n, j, r), right(n, j, r))
 
     def _conjunction(self, node: Conjunction) -> Run:
-        return _until(False, [self.closure(term) for term in node.terms])
+        terms = [self.closure(term) for term in node.terms]
+        return joined(False, node.terms, terms) or _until(False, terms)
 
     def _disjunction(self, node: Disjunction) -> Run:
-        return _until(True, [self.closure(term) for term in node.terms])
+        terms = [self.closure(term) for term in node.terms]
+        return joined(True, node.terms, terms) or _until(True, terms)
 
     def _ternary(self, node: Ternary) -> Run:
         condition, then, otherwise = map(self.closure, node.parts())
@@ -164,6 +172,9 @@ class _Compiler:
             return self._ternary(Ternary(*node.arguments))
         if node.name == "countmatches":
             return self._count_matches(*arguments)
+        short = short_call(node, arguments, self._budget)
+        if short is not None:
+            return short
         body, budget = FUNCTIONS[node.name].body, self._budget
         if len(arguments) == 2:
             one, two = arguments
@@ -180,10 +191,13 @@ class _Compiler:
                 return UNDEFINED if records is UNDEFINED else ERROR
             count = 0
             for record in records:
-                if not budget.spend(1):
+                budget.left -= 1
+                if budget.left < 0:
                     return ERROR
                 if isinstance(record, dict):
-                    count += as_boolean(condition(n, j, record)) is True
+                    value = condition(n, j, record)
+                    if value is True or as_boolean(value) is True:
+                        count += 1
             return count
 
         return run
@@ -207,29 +221,18 @@ def _attribute(node: Attribute) -> Run:
     return bare
 
 
-def _against(left: Run, operate: operators.Binary, value: Value, equal: bool) -> Run:
-    """`x == "text"` and `x != "text"`, with the text folded once."""
-    if not isinstance(value, str):
-        return lambda n, j, r: operate(left(n, j, r), value)
-    wanted = folded(value)
-
-    def run(n: Names, j: Names, r: Names) -> Value:
-        found = left(n, j, r)
-        if isinstance(found, str):
-            return (folded(found) == wanted) is equal
-        return operate(found, value)
-
-    return run
-
-
 def _until(stop: bool, terms: list[Run]) -> Run:
     """`&&` stops at False, `||` at True; both at ERROR; UNDEFINED is only where nothing stopped."""
 
+    usual = not stop
+
     def run(n: Names, j: Names, r: Names) -> Value:
-        result: Value = not stop
+        result: Value = usual
         for term in terms:
             value = term(n, j, r)
-            if value is not True and value is not False:
+            if value is usual:
+                continue
+            if value is not stop:
                 value = as_boolean(value)
             if value is stop or value is ERROR:
                 return value

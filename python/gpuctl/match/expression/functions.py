@@ -27,7 +27,7 @@ from gpuctl.match.expression.values import (
     written,
 )
 
-__all__ = ["FUNCTIONS", "LAZY", "check_call"]
+__all__ = ["FUNCTIONS", "LAZY", "check_call", "has_text"]
 
 Body = Callable[..., Value]  # (budget, *values)
 
@@ -75,7 +75,16 @@ def member(budget: Budget, one: Value, two: Value) -> Value:
         return ERROR
     if not budget.spend(len(items)):
         return ERROR
+    if isinstance(wanted, str):
+        return has_text(items, wanted, folded(wanted))
     return any(operators.equal(wanted, each) is True for each in items)
+
+
+def has_text(items: list[Value], wanted: str, key: str) -> bool:
+    """Whether a text is in the list, ignoring case; `key` is it folded."""
+    if wanted in items:
+        return True
+    return any(type(each) is str and folded(each) == key for each in items)
 
 
 def identical_member(budget: Budget, wanted: Value, items: Value) -> Value:

@@ -15,6 +15,7 @@ from gpuctl.match.expression.values import ERROR, UNDEFINED, Value, as_boolean, 
 __all__ = [
     "ARITHMETIC",
     "COMPARISON",
+    "PLAIN",
     "equal",
     "identical",
     "negation",
@@ -65,15 +66,20 @@ def _different(left: Value, right: Value) -> Value:
     return ERROR if result is ERROR else not result
 
 
+# of two numbers, or of two folded texts
+PLAIN: dict[str, Binary] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
 equal = _comparison(operator.eq)
 
 COMPARISON: dict[str, Binary] = {
-    "==": equal,
-    "!=": _comparison(operator.ne),
-    "<": _comparison(operator.lt),
-    "<=": _comparison(operator.le),
-    ">": _comparison(operator.gt),
-    ">=": _comparison(operator.ge),
+    **{sign: _comparison(compare) for sign, compare in PLAIN.items()},
     "=?=": identical,
     "=!=": _different,
     "is": identical,

@@ -15,6 +15,7 @@ Example:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol, Union
 
 from gpuctl.match.expression.pattern_text import (
@@ -49,11 +50,22 @@ class Accept(NamedTuple):
 
 
 Instruction = Union[Characters, Assertion, Split, Accept]
-States = frozenset[int]
+Places = frozenset[int]
 
 
 class Spender(Protocol):
     def spend(self, steps: int) -> bool: ...
+
+
+class State:
+    """Where the pattern is between two characters; `moves` are remembered as they are made."""
+
+    __slots__ = ("before", "moves", "places")
+
+    def __init__(self, places: Places, before: str) -> None:
+        self.places = places
+        self.before = before  # of the last character: "w" a word's, "-" another, "" none
+        self.moves: dict[str, State | None] = {}
 
 
 class Pattern:
@@ -67,8 +79,8 @@ class Pattern:
             return
         piece, ignoring = parse_pattern(text, ignoring_case)
         self._program = _Program(ignoring).build(piece)
-        self._start: States = frozenset((0,))
-        self._remembered: dict[tuple[States, str, str], tuple[bool, States]] = {}
+        self._anchored = _is_anchored(piece)
+        self._forget()
 
     def search(self, text: str, budget: Spender) -> Value:
         """True or False; ERROR when the budget does not reach."""
@@ -76,44 +88,56 @@ class Pattern:
             return ERROR
         if self._plain is not None:
             return self._plain in (folded(text) if self._fold else text)
-        states, before = self._start, ""
+        state = self._start
         for character in self._characters(text):
-            step = self._remembered.get((states, before, character))
-            if step is None:
+            try:
+                move = state.moves[character]
+            except KeyError:
                 if not budget.spend(len(self._program)):
                     return ERROR
-                step = self._step(states, before, character)
-            if step[0]:
+                move = self._move(state, character)
+            if move is None:
                 return True
-            states, before = step[1], _class_of(character)
+            if not move.places:
+                return False
+            state = move
         return False
 
     @staticmethod
-    def _characters(text: str) -> list[str]:
+    def _characters(text: str) -> Iterable[str]:
         """With an empty one for the end."""
-        characters = [*text, ""]
         if text.endswith("\n"):
-            characters[-2] = _LAST_NEWLINE
-        return characters
+            return (*text[:-1], _LAST_NEWLINE, "")
+        return (*text, "")
 
-    def _step(self, states: States, before: str, character: str) -> tuple[bool, States]:
-        """Whether the pattern ends before `character`, and where it is behind it."""
-        following = {0}
+    def _move(self, state: State, character: str) -> State | None:
+        """None: the pattern was found before `character`."""
+        following = set() if self._anchored else {0}
         found = False
-        for at in self._reached(states, before, character):
+        for at in self._reached(state.places, state.before, character):
             instruction = self._program[at]
             if isinstance(instruction, Accept):
                 found = True
             elif isinstance(instruction, Characters) and instruction.reads(character):
                 following.add(at + 1)
-        if len(self._remembered) >= _MAX_REMEMBERED:
-            self._remembered.clear()
-        step = self._remembered[states, before, character] = (found, frozenset(following))
-        return step
+        move = None if found else self._state(frozenset(following), _class_of(character))
+        state.moves[character] = move
+        self._remembered += 1
+        return move
 
-    def _reached(self, states: States, before: str, character: str) -> set[int]:
+    def _state(self, places: Places, before: str) -> State:
+        if self._remembered >= _MAX_REMEMBERED:
+            self._forget()
+        return self._states.setdefault((places, before), State(places, before))
+
+    def _forget(self) -> None:
+        self._remembered = 0
+        self._start = State(frozenset((0,)), "")
+        self._states: dict[tuple[Places, str], State] = {}
+
+    def _reached(self, places: Places, before: str, character: str) -> set[int]:
         """All that can be reached without reading anything."""
-        waiting, seen = list(states), set(states)
+        waiting, seen = list(places), set(places)
         while waiting:
             at = waiting.pop()
             instruction = self._program[at]
@@ -126,6 +150,12 @@ class Pattern:
             seen.update(fresh)
             waiting += fresh
         return seen
+
+
+def _is_anchored(piece: Piece) -> bool:
+    """It can only be found at the beginning."""
+    first = piece.parts[0] if isinstance(piece, Sequence) and piece.parts else piece
+    return isinstance(first, Assertion) and first.kind == "start"
 
 
 def _class_of(character: str) -> str:
