@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 DATA = Path(__file__).resolve().parents[2] / "data/sitemaps"
 EPN: dict[str, Any] = json.loads((DATA / "epn-mi50.json").read_text("utf-8"))
 JOB = """Executable = "x"; TTL = 3600; CPUCores = 8; User = "alidaq";
-    GPU = "MI50 32GB"; GPUCount = 2; Platform = "el9-x86_64"; Packages = {"VO_ALICE@O2PDPSuite::v1"}; OS_NAME = "almalinux";
+    GPU = "MI50 32GB"; GPUCount = 2; Platform = "el9-x86_64"; Packages = {"VO_ALICE@O2::v1"};
+    OS_NAME = "almalinux";
     Requirements = member(other.GridPartitions,"gpu") && other.CE == "ALICE::EPN::EPN"
         && member(other.CloseSE,"ALICE::CERN::EOS") && other.CVMFS_Revision >= 30000
         && other.GPUAvailable >= 2 && countMatches(vendor == "amd", other.GPUs) >= 2;"""

@@ -1,8 +1,8 @@
 """`a && b && c` as one Python function, with comparisons of attributes and literals in its body.
 
-A call of a closure costs more than the comparison in it, and nearly every condition of a JDL is such
-a comparison. The source is made of the fixed lines below; names, texts and numbers of the expression
-are never part of it, they are reached as variables.
+A call of a closure costs more than the comparison in it, and nearly every condition of a JDL is
+such a comparison. The source is made of the fixed lines below; names, texts and numbers of the
+expression are never part of it, they are reached as variables.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ _FETCH = {
 _NUMBER = "    if type(v) is int:\n        if (v {sign} l{i}) is stop: return stop\n"
 _TEXT = (
     "    if type(v) is str:\n"
-    "        if ((v == l{i} or (len(v) == s{i} and fold(v) == w{i})) is {equal}) is stop: return stop\n"
+    "        same = v == l{i} or (len(v) == s{i} and fold(v) == w{i})\n"
+    "        if (same is {equal}) is stop: return stop\n"
 )
 _OTHERWISE = "    else:\n        v = o{i}(v, l{i})\n"
 _CALL = "    v = t{i}(n, j, r)\n"

@@ -23,7 +23,7 @@ Run = Callable[[Names, Names, Names], Value]  # (node, job, record)
 
 def compared_with_literal(node: Binary, left: Run, operate: operators.Binary) -> Run:
     """`x OPERATOR literal`; where x is an attribute it is fetched in the same closure."""
-    value = node.right.value if isinstance(node.right, Literal) else UNDEFINED
+    value: Value = node.right.value if isinstance(node.right, Literal) else UNDEFINED
     plain = operators.PLAIN.get(node.operator)
     is_text, is_number = type(value) is str, type(value) in (int, float)
     scope = node.left.scope if isinstance(node.left, Attribute) else None
