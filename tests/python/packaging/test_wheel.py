@@ -93,9 +93,19 @@ def test_the_package_imports_typed_and_without_numpy(prefix: Path) -> None:
     assert (Path(file).parent / "py.typed").is_file()
 
 
-def test_the_installation_needs_no_other_distribution(prefix: Path) -> None:
-    shown = run(prefix / "bin" / "pip", "show", "jalien-gpuctl")
-    assert re.search(r"^Requires: *$", shown, re.MULTILINE), shown
+def test_the_installation_needs_lark_alone(prefix: Path) -> None:
+    shown = run(prefix / "bin" / "pip", "show", "jalien-gpuctl", "lark")
+    assert re.findall(r"^Requires: *(.*)$", shown, re.MULTILINE) == ["lark", ""], shown
+
+
+def test_it_brings_what_matches_and_probes(prefix: Path, tmp_path: Path) -> None:
+    job = tmp_path / "job.jdl"
+    job.write_text('Executable = "x"; TTL = 5; Requirements = other.CPUCores >= 1;')
+    node = tmp_path / "node.json"
+    node.write_text('{"Localhost": "n", "TTL": 10, "CPUCores": 1, "Disk": 99000000}')
+    gpuctl = prefix / "bin" / "gpuctl"
+    assert run(gpuctl, "match", job, "--node", node) == "n: yes\n"
+    assert run(gpuctl, "sonar", "--offline", "--probe", "os").startswith("os: {")
 
 
 def test_the_man_page_is_installed(prefix: Path) -> None:
