@@ -51,16 +51,15 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _answer(given: argparse.Namespace) -> dict[str, Any]:
     from gpuctl.sitemap import sitemap
 
-    settings = Settings.load({"collector": given.collector})
-    url = settings.text("collector")
-    constraints = None
-    if url:
-        from gpuctl.sonar.client import Collector
+    url = Settings.load({"collector": given.collector}).text("collector")
+    if not url:
+        return sitemap(root=given.root, state_dir=given.state_dir)
+    from gpuctl.sonar.client import Collector
 
-        constraints = Collector(url).constraints()
+    collector = Collector(url)
+    constraints = collector.constraints()
     answer = sitemap(root=given.root, state_dir=given.state_dir, constraints=constraints)
-    if url and constraints is None:
-        answer["problems"].append("the collector gave no constraints")
+    answer["problems"] += collector.problems
     return answer
 
 

@@ -136,13 +136,8 @@ def _price(doc: Jdl, found: Recognised) -> float:
 
 
 def _tags(doc: Jdl, asked: JobRequest) -> dict[str, Any]:
-    """What an expression sees of the job: its tags, and the defaults of those it leaves out."""
-    tags = {
-        "cpucores": asked.cpu_cores,
-        "ttl": asked.ttl_seconds,
-        "workdirectorysize": asked.workdir_bytes,
-        "memorysize": asked.memory_bytes,
-    }
+    """What an expression sees of the job: its tags as they stand; cores and TTL as they count."""
+    tags: dict[str, Any] = {"cpucores": asked.cpu_cores, "ttl": asked.ttl_seconds}
     for key in doc:
         if key.lower() not in tags:
             tags[key.lower()] = visible(_literal(doc[key]))
