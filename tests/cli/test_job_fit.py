@@ -12,7 +12,7 @@ TEXT = """Executable = "payload.sh"; TTL = 3600; CPUCores = 2; WorkDirectorySize
 
 @pytest.fixture
 def ran(site: Site) -> Site:
-    site.script("touch ../ran")
+    site.script(f"touch {site.folder / 'ran'}")
     return site
 
 
