@@ -1,4 +1,4 @@
-"""`gpuctl job` looks whether the job fits before it reserves: told to a person, refused for a CE."""
+"""`gpuctl job` looks whether the job fits before it reserves: a person is told, a CE refused."""
 
 from __future__ import annotations
 

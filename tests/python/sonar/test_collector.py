@@ -112,7 +112,7 @@ def test_an_upload_is_tried_again(
 )
 def test_requests_that_make_no_sense(server: Server, page: str, query: str, status: int) -> None:
     host, port = server.server_address[:2]
-    with socket.create_connection((host, port), timeout=10) as connection:
+    with socket.create_connection((str(host), port), timeout=10) as connection:
         connection.sendall(f"GET /{page}?{query} HTTP/1.0\r\n\r\n".encode())
         assert connection.makefile("rb").readline().split()[1] == str(status).encode()
 
