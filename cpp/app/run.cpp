@@ -143,6 +143,7 @@ Result<void> add_times(const Context& context, job::Spec& spec) {
 
 Result<void> add_fence(const Context& context, job::Spec& spec) {
   const std::string demand = *context.config.text("fence");
+  spec.fence_inside = context.invocation.has("fence-inside");
   spec.fence_demand = demand == "strict"     ? job::FenceDemand::strict
                       : demand == "advisory" ? job::FenceDemand::advisory
                                              : job::FenceDemand::best;

@@ -107,7 +107,8 @@ bool fence_is_enough(Run& run) {
   const bool proven = child.proof.holds;
   run.report.fence.demanded = name_of(run.spec.fence_demand);
   if (is_left_to_the_entry(run.spec)) return true;
-  if (run.spec.fence_demand == FenceDemand::strict &&
+  const bool inside = child.fence == ProcessFence::runtime && run.spec.fence_inside;
+  if (run.spec.fence_demand == FenceDemand::strict && !inside &&
       (!proven || child.device == DeviceFence::advisory))
     return never_started(run, "FENCE", strict_needs(child));
   const bool must_hold = run.spec.fence_demand == FenceDemand::best && run.spec.has_gpus;

@@ -16,9 +16,9 @@ IMAGES = "/srv/images"
 
 # ENXIO (no such device or address) comes from the driver that is not there: the fence let it pass
 PAYLOAD = r"""#!/bin/sh
-echo "nodes: $(ls /dev/dri /dev/kfd | tr '\n' ' ')"
+echo "nodes:" $(ls /dev/dri /dev/kfd)
 for node in /dev/dri/renderD128 /dev/dri/renderD129 /dev/kfd; do
-    (exec 3<>"$node") 2>&1 | sed "s|.*: |open $node: |"
+    (: <"$node") 2>&1 | sed "s|.*: |open $node: |"
 done
 mknod /tmp/other c 226 129 2>/dev/null && echo "made a node"
 echo "mask: $ROCR_VISIBLE_DEVICES $CUDA_VISIBLE_DEVICES"
@@ -52,10 +52,10 @@ def output(node: Node, report: dict[str, Any], name: str = "stdout") -> str:
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_job_sees_its_own_gpu_only(node: Node, runtime: str) -> None:
-    report = job(node, f"--container {runtime} --image {IMAGES}/debian13")
+    report = job(node, f"--container {runtime} --image {IMAGES}/debian13 --fence strict")
     assert report["exit"]["code"] == 7, report["words"]
     said = output(node, report)
-    assert f"nodes: /dev/kfd /dev/dri: {RENDER} " in said.replace("\n", " ")
+    assert f"nodes: /dev/kfd /dev/dri: {RENDER}\n" in said
     assert f"open /dev/dri/{RENDER}: No such device or address" in said
     assert "open /dev/kfd: No such device or address" in said
     assert "renderD129: No such file or directory" in said
@@ -83,8 +83,7 @@ def test_a_job_without_a_gpu_reaches_none(node: Node, runtime: str) -> None:
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_its_end_is_proven_whatever_the_runtime_left(node: Node, runtime: str) -> None:
-    script = "#!/bin/sh\ntrap '' TERM\nsetsid sleep 4242 &\nkill -9 0 2>/dev/null\nsleep 4243\n"
-    script = script.replace("kill -9 0 2>/dev/null\n", "")
+    script = "#!/bin/sh\ntrap '' TERM\nsetsid sleep 4242 &\nsleep 4243\n"
     report = job(
         node,
         f"--container {runtime} --image {IMAGES}/busybox --ttl 5s --forced-kill-timeout 1s",
@@ -118,14 +117,14 @@ def test_the_probe_runs_in_any_image_and_finds_no_other_gpu(
     assert answer["verdict"] == "unproven"
     assert levels["starts"]["result"] == "pass"
     assert levels["others"]["result"] == "pass", levels["others"]
-    assert "15 refused" in levels["others"]["detail"] or "refused" in levels["others"]["detail"]
+    assert levels["others"]["detail"] == "15 refused"  # seven render nodes, eight card nodes
 
 
 def test_podman_takes_the_cdi_specification(node: Node) -> None:
     node.run("mkdir -p /etc/cdi && gpuctl export cdi > /etc/cdi/gpuctl.json", user="root").check()
     run = "podman --cgroup-manager=cgroupfs run --rm --cgroups=disabled --network none"
     done = node.run(
-        f"{run} --device gpuctl.jalien/gpu=0000:63:00.0 --rootfs {IMAGES}/debian13:O "
+        f"{run} --device gpuctl.jalien/gpu=0000:63:00.0 --rootfs {IMAGES}/debian13 "
         "sh -c 'ls /dev/dri /dev/kfd; echo $NVIDIA_VISIBLE_DEVICES'",
         timeout=180,
     )

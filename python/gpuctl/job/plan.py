@@ -83,6 +83,7 @@ def make_plan(
         "quiet": options.quiet,
         "no-cgroups": options.no_cgroups,
     }
+    switches["fence-inside"] = container.runtime is not None
     arguments = (*spelled(flags, switches, lists), "--", *launch.argv)
     return Plan(command, arguments, launch.environ(os.environ))
 

@@ -114,7 +114,7 @@ def _supervised(
     if settings.root != "/" and settings.text("state_dir") is None:
         words.append(f"--state-dir={report.parent / 'state'}")
     if container.runtime is not None:
-        words.append("--process-fence=runtime")
+        words += ["--process-fence=runtime", "--fence-inside"]
     return [*words, "--", *command]
 
 

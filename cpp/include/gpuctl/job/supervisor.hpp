@@ -56,6 +56,7 @@ struct Spec {
   Usec forced_kill_timeout = 60 * kUsecPerSec;
   Usec outer_grace = 25 * kUsecPerSec;
   FenceDemand fence_demand = FenceDemand::best;
+  bool fence_inside = false;  // of a container runtime: its entry program refuses to start unfenced
   fence::ProcessFence strongest_fence = fence::ProcessFence::pid_namespace;
   bool die_with_parent = false;
 
