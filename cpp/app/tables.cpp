@@ -234,7 +234,8 @@ const std::vector<Flag>& flags() {
        "strongest to try: pid_namespace or session; runtime: COMMAND is a container runtime that "
        "makes its own namespaces [pid_namespace]"},
       {"fence-inside", 0, nullptr, "run", false,
-       "COMMAND is a container runtime that starts `gpuctl fence-entry`, which demands the LEVEL inside"},
+       "COMMAND is a container runtime that starts `gpuctl fence-entry`, which demands the LEVEL "
+       "inside"},
       {"own", 0, "NODE", "fence-entry", true, "a device node of the job's: /dev/nvidia0"},
       {"protect", 0, "PID", "fence-entry", true,
        "a process that may not be signalled or tampered with, where the container shows it"},

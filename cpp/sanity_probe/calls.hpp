@@ -9,15 +9,18 @@ namespace sanity {
 
 struct Call {
   const char* name;
-  void* place;  // address of the function pointer that is to be set
+  void* place;  // of the function pointer that is to be set
+
+  template <typename Function>
+  Call(const char* symbol, Function** pointer) : name(symbol), place(static_cast<void*>(pointer)) {}
 };
 
-template <int count>
-bool load_calls(void* library, const Call (&calls)[count], Text& why) {
+template <int Count>
+bool load_calls(void* library, const Call (&calls)[Count], Text& why) {
   for (const Call& call : calls) {
     void* function = nullptr;
     if (!load_symbol(library, call.name, &function, why)) return false;
-    std::memcpy(call.place, &function, sizeof function);
+    std::memcpy(call.place, static_cast<const void*>(&function), sizeof function);
   }
   return true;
 }

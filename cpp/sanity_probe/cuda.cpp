@@ -48,27 +48,27 @@ constexpr const char* kPtx =
 constexpr unsigned kBlock = 256;
 
 struct Calls {
-  Result (*Init)(unsigned);
-  Result (*DriverGetVersion)(int*);
-  Result (*GetErrorString)(Result, const char**);
-  Result (*DeviceGetCount)(int*);
-  Result (*DeviceGet)(Device32*, int);
-  Result (*DeviceGetName)(char*, int, Device32);
-  Result (*DeviceGetPCIBusId)(char*, int, Device32);
-  Result (*DeviceGetUuid)(unsigned char*, Device32);
-  Result (*DeviceTotalMem)(std::size_t*, Device32);
-  Result (*DeviceGetAttribute)(int*, int, Device32);
-  Result (*CtxCreate)(Handle*, unsigned, Device32);
-  Result (*CtxSetCurrent)(Handle);
-  Result (*CtxSynchronize)();
-  Result (*MemAlloc)(Address*, std::size_t);
-  Result (*MemFree)(Address);
-  Result (*MemcpyHtoD)(Address, const void*, std::size_t);
-  Result (*MemcpyDtoH)(void*, Address, std::size_t);
-  Result (*ModuleLoadData)(Handle*, const void*);
-  Result (*ModuleGetFunction)(Handle*, Handle, const char*);
-  Result (*LaunchKernel)(Handle, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
-                         unsigned, Handle, void**, void**);
+  Result (*init)(unsigned);
+  Result (*driver_get_version)(int*);
+  Result (*get_error_string)(Result, const char**);
+  Result (*device_get_count)(int*);
+  Result (*device_get)(Device32*, int);
+  Result (*device_get_name)(char*, int, Device32);
+  Result (*device_get_pci_bus_id)(char*, int, Device32);
+  Result (*device_get_uuid)(unsigned char*, Device32);
+  Result (*device_total_mem)(std::size_t*, Device32);
+  Result (*device_get_attribute)(int*, int, Device32);
+  Result (*ctx_create)(Handle*, unsigned, Device32);
+  Result (*ctx_set_current)(Handle);
+  Result (*ctx_synchronize)();
+  Result (*mem_alloc)(Address*, std::size_t);
+  Result (*mem_free)(Address);
+  Result (*memcpy_h_to_d)(Address, const void*, std::size_t);
+  Result (*memcpy_d_to_h)(void*, Address, std::size_t);
+  Result (*module_load_data)(Handle*, const void*);
+  Result (*module_get_function)(Handle*, Handle, const char*);
+  Result (*launch_kernel)(Handle, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
+                          unsigned, Handle, void**, void**);
 };
 Calls cu;
 bool is_mig[kMaxDevices];
@@ -78,31 +78,31 @@ bool good(const char* call, Result error, Text& why) {
   if (error == 0) return true;
   const char* words = nullptr;
   why.add(call).add(": error ").add(static_cast<std::uint64_t>(error));
-  if (cu.GetErrorString != nullptr && cu.GetErrorString(error, &words) == 0 && words != nullptr)
+  if (cu.get_error_string != nullptr && cu.get_error_string(error, &words) == 0 && words != nullptr)
     why.add(", ").add(words);
   return false;
 }
 
 bool load_all(void* library, Text& why) {
-  const Call calls[] = {{"cuInit", &cu.Init},
-                        {"cuDriverGetVersion", &cu.DriverGetVersion},
-                        {"cuGetErrorString", &cu.GetErrorString},
-                        {"cuDeviceGetCount", &cu.DeviceGetCount},
-                        {"cuDeviceGet", &cu.DeviceGet},
-                        {"cuDeviceGetName", &cu.DeviceGetName},
-                        {"cuDeviceGetPCIBusId", &cu.DeviceGetPCIBusId},
-                        {"cuDeviceTotalMem_v2", &cu.DeviceTotalMem},
-                        {"cuDeviceGetAttribute", &cu.DeviceGetAttribute},
-                        {"cuCtxCreate_v2", &cu.CtxCreate},
-                        {"cuCtxSetCurrent", &cu.CtxSetCurrent},
-                        {"cuCtxSynchronize", &cu.CtxSynchronize},
-                        {"cuMemAlloc_v2", &cu.MemAlloc},
-                        {"cuMemFree_v2", &cu.MemFree},
-                        {"cuMemcpyHtoD_v2", &cu.MemcpyHtoD},
-                        {"cuMemcpyDtoH_v2", &cu.MemcpyDtoH},
-                        {"cuModuleLoadData", &cu.ModuleLoadData},
-                        {"cuModuleGetFunction", &cu.ModuleGetFunction},
-                        {"cuLaunchKernel", &cu.LaunchKernel}};
+  const Call calls[] = {{"cuInit", &cu.init},
+                        {"cuDriverGetVersion", &cu.driver_get_version},
+                        {"cuGetErrorString", &cu.get_error_string},
+                        {"cuDeviceGetCount", &cu.device_get_count},
+                        {"cuDeviceGet", &cu.device_get},
+                        {"cuDeviceGetName", &cu.device_get_name},
+                        {"cuDeviceGetPCIBusId", &cu.device_get_pci_bus_id},
+                        {"cuDeviceTotalMem_v2", &cu.device_total_mem},
+                        {"cuDeviceGetAttribute", &cu.device_get_attribute},
+                        {"cuCtxCreate_v2", &cu.ctx_create},
+                        {"cuCtxSetCurrent", &cu.ctx_set_current},
+                        {"cuCtxSynchronize", &cu.ctx_synchronize},
+                        {"cuMemAlloc_v2", &cu.mem_alloc},
+                        {"cuMemFree_v2", &cu.mem_free},
+                        {"cuMemcpyHtoD_v2", &cu.memcpy_h_to_d},
+                        {"cuMemcpyDtoH_v2", &cu.memcpy_d_to_h},
+                        {"cuModuleLoadData", &cu.module_load_data},
+                        {"cuModuleGetFunction", &cu.module_get_function},
+                        {"cuLaunchKernel", &cu.launch_kernel}};
   return load_calls(library, calls, why);
 }
 
@@ -110,7 +110,7 @@ bool load_all(void* library, Text& why) {
 void load_uuid(void* library) {
   Text unused;
   for (const char* name : {"cuDeviceGetUuid_v2", "cuDeviceGetUuid"}) {
-    const Call call[] = {{name, &cu.DeviceGetUuid}};
+    const Call call[] = {{name, &cu.device_get_uuid}};
     if (load_calls(library, call, unused)) return;
   }
 }
@@ -121,8 +121,8 @@ bool load(Versions& versions, Text& why) {
   if (library == nullptr || !load_all(library, why)) return false;
   load_uuid(library);
   int version = 0;
-  if (!good("cuInit", cu.Init(0), why) ||
-      !good("cuDriverGetVersion", cu.DriverGetVersion(&version), why))
+  if (!good("cuInit", cu.init(0), why) ||
+      !good("cuDriverGetVersion", cu.driver_get_version(&version), why))
     return false;
   versions.runtime.add(static_cast<std::uint64_t>(version / 1000))
       .add(".")
@@ -140,30 +140,30 @@ void add_uuid(const unsigned char (&bytes)[16], Text& text) {
 
 void describe(Device32 device, int number, Device& found) {
   char text[256] = "";
-  if (cu.DeviceGetName(text, sizeof text, device) == 0) found.name.add(text);
-  if (cu.DeviceGetPCIBusId(text, sizeof text, device) == 0) found.pci_address.add(text);
+  if (cu.device_get_name(text, sizeof text, device) == 0) found.name.add(text);
+  if (cu.device_get_pci_bus_id(text, sizeof text, device) == 0) found.pci_address.add(text);
   unsigned char uuid[16];
   is_mig[number] = std::strstr(found.name.data, " MIG ") != nullptr;
-  if (cu.DeviceGetUuid != nullptr && cu.DeviceGetUuid(uuid, device) == 0)
+  if (cu.device_get_uuid != nullptr && cu.device_get_uuid(uuid, device) == 0)
     add_uuid(uuid, found.uuid);
   if (is_mig[number] && found.uuid.length > 4) std::memcpy(found.uuid.data, "MIG", 3);
   std::size_t memory = 0;
-  if (cu.DeviceTotalMem(&memory, device) == 0) found.memory_bytes = memory;
+  if (cu.device_total_mem(&memory, device) == 0) found.memory_bytes = memory;
   int major = 0;
   int minor = 0;
-  if (cu.DeviceGetAttribute(&major, kCapabilityMajor, device) == 0 &&
-      cu.DeviceGetAttribute(&minor, kCapabilityMinor, device) == 0)
+  if (cu.device_get_attribute(&major, kCapabilityMajor, device) == 0 &&
+      cu.device_get_attribute(&minor, kCapabilityMinor, device) == 0)
     found.capability.add(static_cast<std::uint64_t>(major))
         .add(".")
         .add(static_cast<std::uint64_t>(minor));
 }
 
 bool list(Device* devices, int* count, Text& why) {
-  if (!good("cuDeviceGetCount", cu.DeviceGetCount(count), why)) return false;
+  if (!good("cuDeviceGetCount", cu.device_get_count(count), why)) return false;
   if (*count > kMaxDevices) *count = kMaxDevices;
   for (int i = 0; i < *count; ++i) {
     Device32 device = 0;
-    if (!good("cuDeviceGet", cu.DeviceGet(&device, i), why)) return false;
+    if (!good("cuDeviceGet", cu.device_get(&device, i), why)) return false;
     describe(device, i, devices[i]);
   }
   return true;
@@ -172,28 +172,28 @@ bool list(Device* devices, int* count, Text& why) {
 bool open(int number, Text& why) {
   Device32 device = 0;
   if (contexts[number] != nullptr)
-    return good("cuCtxSetCurrent", cu.CtxSetCurrent(contexts[number]), why);
-  return good("cuDeviceGet", cu.DeviceGet(&device, number), why) &&
-         good("cuCtxCreate", cu.CtxCreate(&contexts[number], 0, device), why);
+    return good("cuCtxSetCurrent", cu.ctx_set_current(contexts[number]), why);
+  return good("cuDeviceGet", cu.device_get(&device, number), why) &&
+         good("cuCtxCreate", cu.ctx_create(&contexts[number], 0, device), why);
 }
 
 bool write(void* state, std::uint64_t offset, const void* from, std::uint64_t bytes) {
-  return cu.MemcpyHtoD(*static_cast<Address*>(state) + offset, from, bytes) == 0;
+  return cu.memcpy_h_to_d(*static_cast<Address*>(state) + offset, from, bytes) == 0;
 }
 
 bool read(void* state, std::uint64_t offset, void* to, std::uint64_t bytes) {
-  return cu.MemcpyDtoH(to, *static_cast<Address*>(state) + offset, bytes) == 0;
+  return cu.memcpy_d_to_h(to, *static_cast<Address*>(state) + offset, bytes) == 0;
 }
 
 bool memory(int number, std::uint64_t bytes, Text& why) {
   Address block = 0;
   if (!open(number, why)) return false;
-  if (const Result error = cu.MemAlloc(&block, bytes); error != 0) {
+  if (const Result error = cu.mem_alloc(&block, bytes); error != 0) {
     why.add(bytes).add(" bytes could not be allocated; ");
     return good("cuMemAlloc", error, why);
   }
   const bool kept = write_through({write, read, &block}, bytes, why);
-  cu.MemFree(block);
+  cu.mem_free(block);
   return kept;
 }
 
@@ -202,18 +202,18 @@ bool launch(Handle kernel, const Vectors& vectors, Text& why) {
   const std::uint32_t* const hosts[3] = {vectors.a, vectors.b, vectors.c};
   Address blocks[3] = {};
   for (int i = 0; i < 3; ++i) {
-    if (!good("cuMemAlloc", cu.MemAlloc(&blocks[i], kBytes), why) ||
-        !good("cuMemcpyHtoD", cu.MemcpyHtoD(blocks[i], hosts[i], kBytes), why))
+    if (!good("cuMemAlloc", cu.mem_alloc(&blocks[i], kBytes), why) ||
+        !good("cuMemcpyHtoD", cu.memcpy_h_to_d(blocks[i], hosts[i], kBytes), why))
       return false;
   }
   std::uint32_t factor = kFactor;
   void* arguments[] = {&blocks[0], &blocks[1], &blocks[2], &factor};
-  const Result started = cu.LaunchKernel(kernel, kElements / kBlock, 1, 1, kBlock, 1, 1, 0, nullptr,
-                                         arguments, nullptr);
+  const Result started = cu.launch_kernel(kernel, kElements / kBlock, 1, 1, kBlock, 1, 1, 0,
+                                          nullptr, arguments, nullptr);
   const bool done = good("cuLaunchKernel", started, why) &&
-                    good("cuCtxSynchronize", cu.CtxSynchronize(), why) &&
-                    good("cuMemcpyDtoH", cu.MemcpyDtoH(vectors.c, blocks[2], kBytes), why);
-  for (const Address block : blocks) cu.MemFree(block);
+                    good("cuCtxSynchronize", cu.ctx_synchronize(), why) &&
+                    good("cuMemcpyDtoH", cu.memcpy_d_to_h(vectors.c, blocks[2], kBytes), why);
+  for (const Address block : blocks) cu.mem_free(block);
   return done;
 }
 
@@ -221,8 +221,8 @@ bool compute(int number, Text& why) {
   Handle module = nullptr;
   Handle kernel = nullptr;
   Vectors vectors{};
-  if (!open(number, why) || !good("cuModuleLoadData", cu.ModuleLoadData(&module, kPtx), why) ||
-      !good("cuModuleGetFunction", cu.ModuleGetFunction(&kernel, module, "gpuctl_mad"), why) ||
+  if (!open(number, why) || !good("cuModuleLoadData", cu.module_load_data(&module, kPtx), why) ||
+      !good("cuModuleGetFunction", cu.module_get_function(&kernel, module, "gpuctl_mad"), why) ||
       !make_vectors(vectors, why))
     return false;
   const bool right = launch(kernel, vectors, why) && check_answer(vectors, why);

@@ -19,56 +19,56 @@ constexpr const char* kSource =
     "{ unsigned i = blockIdx.x * blockDim.x + threadIdx.x; c[i] = a[i] * k + b[i]; }\n";
 
 struct Calls {
-  Result (*Init)(unsigned);
-  Result (*RuntimeGetVersion)(int*);
-  const char* (*GetErrorString)(Result);
-  Result (*GetDeviceCount)(int*);
-  Result (*SetDevice)(int);
-  Result (*DeviceGetName)(char*, int, int);
-  Result (*DeviceGetPCIBusId)(char*, int, int);
-  Result (*DeviceTotalMem)(std::size_t*, int);
-  Result (*Malloc)(void**, std::size_t);
-  Result (*Free)(void*);
-  Result (*Memcpy)(void*, const void*, std::size_t, int);
-  Result (*DeviceSynchronize)();
-  Result (*ModuleLoadData)(Handle*, const void*);
-  Result (*ModuleGetFunction)(Handle*, Handle, const char*);
-  Result (*ModuleLaunchKernel)(Handle, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
-                               unsigned, Handle, void**, void**);
+  Result (*init)(unsigned);
+  Result (*runtime_get_version)(int*);
+  const char* (*get_error_string)(Result);
+  Result (*get_device_count)(int*);
+  Result (*set_device)(int);
+  Result (*device_get_name)(char*, int, int);
+  Result (*device_get_pci_bus_id)(char*, int, int);
+  Result (*device_total_mem)(std::size_t*, int);
+  Result (*malloc)(void**, std::size_t);
+  Result (*free)(void*);
+  Result (*memcpy)(void*, const void*, std::size_t, int);
+  Result (*device_synchronize)();
+  Result (*module_load_data)(Handle*, const void*);
+  Result (*module_get_function)(Handle*, Handle, const char*);
+  Result (*module_launch_kernel)(Handle, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
+                                 unsigned, Handle, void**, void**);
 };
 Calls hip;
 
 struct Compiler {
-  Result (*CreateProgram)(Handle*, const char*, const char*, int, const char**, const char**);
-  Result (*CompileProgram)(Handle, int, const char**);
-  Result (*GetCodeSize)(Handle, std::size_t*);
-  Result (*GetCode)(Handle, char*);
+  Result (*create_program)(Handle*, const char*, const char*, int, const char**, const char**);
+  Result (*compile_program)(Handle, int, const char**);
+  Result (*get_code_size)(Handle, std::size_t*);
+  Result (*get_code)(Handle, char*);
 };
 Compiler rtc;
 
 bool good(const char* call, Result error, Text& why) {
   if (error == 0) return true;
   why.add(call).add(": error ").add(static_cast<std::uint64_t>(error));
-  if (hip.GetErrorString != nullptr) why.add(", ").add(hip.GetErrorString(error));
+  if (hip.get_error_string != nullptr) why.add(", ").add(hip.get_error_string(error));
   return false;
 }
 
 bool load_all(void* library, Text& why) {
-  const Call calls[] = {{"hipInit", &hip.Init},
-                        {"hipRuntimeGetVersion", &hip.RuntimeGetVersion},
-                        {"hipGetErrorString", &hip.GetErrorString},
-                        {"hipGetDeviceCount", &hip.GetDeviceCount},
-                        {"hipSetDevice", &hip.SetDevice},
-                        {"hipDeviceGetName", &hip.DeviceGetName},
-                        {"hipDeviceGetPCIBusId", &hip.DeviceGetPCIBusId},
-                        {"hipDeviceTotalMem", &hip.DeviceTotalMem},
-                        {"hipMalloc", &hip.Malloc},
-                        {"hipFree", &hip.Free},
-                        {"hipMemcpy", &hip.Memcpy},
-                        {"hipDeviceSynchronize", &hip.DeviceSynchronize},
-                        {"hipModuleLoadData", &hip.ModuleLoadData},
-                        {"hipModuleGetFunction", &hip.ModuleGetFunction},
-                        {"hipModuleLaunchKernel", &hip.ModuleLaunchKernel}};
+  const Call calls[] = {{"hipInit", &hip.init},
+                        {"hipRuntimeGetVersion", &hip.runtime_get_version},
+                        {"hipGetErrorString", &hip.get_error_string},
+                        {"hipGetDeviceCount", &hip.get_device_count},
+                        {"hipSetDevice", &hip.set_device},
+                        {"hipDeviceGetName", &hip.device_get_name},
+                        {"hipDeviceGetPCIBusId", &hip.device_get_pci_bus_id},
+                        {"hipDeviceTotalMem", &hip.device_total_mem},
+                        {"hipMalloc", &hip.malloc},
+                        {"hipFree", &hip.free},
+                        {"hipMemcpy", &hip.memcpy},
+                        {"hipDeviceSynchronize", &hip.device_synchronize},
+                        {"hipModuleLoadData", &hip.module_load_data},
+                        {"hipModuleGetFunction", &hip.module_get_function},
+                        {"hipModuleLaunchKernel", &hip.module_launch_kernel}};
   return load_calls(library, calls, why);
 }
 
@@ -86,41 +86,41 @@ bool load(Versions& versions, Text& why) {
   if (library == nullptr || !load_all(library, why)) return false;
   why.clear();  // of names that were not there
   int version = 0;
-  if (!good("hipInit", hip.Init(0), why)) return false;
-  if (hip.RuntimeGetVersion(&version) == 0) add_version(version, versions.runtime);
+  if (!good("hipInit", hip.init(0), why)) return false;
+  if (hip.runtime_get_version(&version) == 0) add_version(version, versions.runtime);
   return true;
 }
 
 bool list(Device* devices, int* count, Text& why) {
-  if (!good("hipGetDeviceCount", hip.GetDeviceCount(count), why)) return false;
+  if (!good("hipGetDeviceCount", hip.get_device_count(count), why)) return false;
   if (*count > kMaxDevices) *count = kMaxDevices;
   for (int i = 0; i < *count; ++i) {
     char text[256] = "";
     std::size_t memory = 0;
-    if (hip.DeviceGetName(text, sizeof text, i) == 0) devices[i].name.add(text);
-    if (hip.DeviceGetPCIBusId(text, sizeof text, i) == 0) devices[i].pci_address.add(text);
-    if (hip.DeviceTotalMem(&memory, i) == 0) devices[i].memory_bytes = memory;
+    if (hip.device_get_name(text, sizeof text, i) == 0) devices[i].name.add(text);
+    if (hip.device_get_pci_bus_id(text, sizeof text, i) == 0) devices[i].pci_address.add(text);
+    if (hip.device_total_mem(&memory, i) == 0) devices[i].memory_bytes = memory;
   }
   return true;
 }
 
 bool write(void* state, std::uint64_t offset, const void* from, std::uint64_t bytes) {
-  return hip.Memcpy(static_cast<char*>(state) + offset, from, bytes, kHostToDevice) == 0;
+  return hip.memcpy(static_cast<char*>(state) + offset, from, bytes, kHostToDevice) == 0;
 }
 
 bool read(void* state, std::uint64_t offset, void* to, std::uint64_t bytes) {
-  return hip.Memcpy(to, static_cast<char*>(state) + offset, bytes, kDeviceToHost) == 0;
+  return hip.memcpy(to, static_cast<char*>(state) + offset, bytes, kDeviceToHost) == 0;
 }
 
 bool memory(int number, std::uint64_t bytes, Text& why) {
   void* block = nullptr;
-  if (!good("hipSetDevice", hip.SetDevice(number), why)) return false;
-  if (const Result error = hip.Malloc(&block, bytes); error != 0) {
+  if (!good("hipSetDevice", hip.set_device(number), why)) return false;
+  if (const Result error = hip.malloc(&block, bytes); error != 0) {
     why.add(bytes).add(" bytes could not be allocated; ");
     return good("hipMalloc", error, why);
   }
   const bool kept = write_through({write, read, block}, bytes, why);
-  hip.Free(block);
+  hip.free(block);
   return kept;
 }
 
@@ -132,10 +132,10 @@ bool load_compiler(Text& why) {
   void* library = load_library(names, loaded, why);
   if (library == nullptr) return false;
   why.clear();
-  const Call calls[] = {{"hiprtcCreateProgram", &rtc.CreateProgram},
-                        {"hiprtcCompileProgram", &rtc.CompileProgram},
-                        {"hiprtcGetCodeSize", &rtc.GetCodeSize},
-                        {"hiprtcGetCode", &rtc.GetCode}};
+  const Call calls[] = {{"hiprtcCreateProgram", &rtc.create_program},
+                        {"hiprtcCompileProgram", &rtc.compile_program},
+                        {"hiprtcGetCodeSize", &rtc.get_code_size},
+                        {"hiprtcGetCode", &rtc.get_code}};
   return load_calls(library, calls, why);
 }
 
@@ -144,12 +144,12 @@ char* compile(Text& why) {
   Handle program = nullptr;
   std::size_t size = 0;
   if (!good("hiprtcCreateProgram",
-            rtc.CreateProgram(&program, kSource, "gpuctl.hip", 0, nullptr, nullptr), why) ||
-      !good("hiprtcCompileProgram", rtc.CompileProgram(program, 0, nullptr), why) ||
-      !good("hiprtcGetCodeSize", rtc.GetCodeSize(program, &size), why))
+            rtc.create_program(&program, kSource, "gpuctl.hip", 0, nullptr, nullptr), why) ||
+      !good("hiprtcCompileProgram", rtc.compile_program(program, 0, nullptr), why) ||
+      !good("hiprtcGetCodeSize", rtc.get_code_size(program, &size), why))
     return nullptr;
   auto* code = static_cast<char*>(std::malloc(size));
-  if (code == nullptr || !good("hiprtcGetCode", rtc.GetCode(program, code), why)) return nullptr;
+  if (code == nullptr || !good("hiprtcGetCode", rtc.get_code(program, code), why)) return nullptr;
   return code;
 }
 
@@ -158,18 +158,19 @@ bool launch(Handle kernel, const Vectors& vectors, Text& why) {
   const std::uint32_t* const hosts[3] = {vectors.a, vectors.b, vectors.c};
   void* blocks[3] = {};
   for (int i = 0; i < 3; ++i) {
-    if (!good("hipMalloc", hip.Malloc(&blocks[i], kBytes), why) ||
-        !good("hipMemcpy", hip.Memcpy(blocks[i], hosts[i], kBytes, kHostToDevice), why))
+    if (!good("hipMalloc", hip.malloc(&blocks[i], kBytes), why) ||
+        !good("hipMemcpy", hip.memcpy(blocks[i], hosts[i], kBytes, kHostToDevice), why))
       return false;
   }
   std::uint32_t factor = kFactor;
-  void* arguments[] = {&blocks[0], &blocks[1], &blocks[2], &factor};
-  const Result started = hip.ModuleLaunchKernel(kernel, kElements / kBlock, 1, 1, kBlock, 1, 1, 0,
-                                                nullptr, arguments, nullptr);
+  void* arguments[] = {static_cast<void*>(&blocks[0]), static_cast<void*>(&blocks[1]),
+                       static_cast<void*>(&blocks[2]), &factor};
+  const Result started = hip.module_launch_kernel(kernel, kElements / kBlock, 1, 1, kBlock, 1, 1, 0,
+                                                  nullptr, arguments, nullptr);
   const bool done = good("hipModuleLaunchKernel", started, why) &&
-                    good("hipDeviceSynchronize", hip.DeviceSynchronize(), why) &&
-                    good("hipMemcpy", hip.Memcpy(vectors.c, blocks[2], kBytes, kDeviceToHost), why);
-  for (void* block : blocks) hip.Free(block);
+                    good("hipDeviceSynchronize", hip.device_synchronize(), why) &&
+                    good("hipMemcpy", hip.memcpy(vectors.c, blocks[2], kBytes, kDeviceToHost), why);
+  for (void* block : blocks) hip.free(block);
   return done;
 }
 
@@ -177,10 +178,10 @@ bool compute(int number, Text& why) {
   Handle module = nullptr;
   Handle kernel = nullptr;
   Vectors vectors{};
-  if (!good("hipSetDevice", hip.SetDevice(number), why) || !load_compiler(why)) return false;
+  if (!good("hipSetDevice", hip.set_device(number), why) || !load_compiler(why)) return false;
   char* code = compile(why);
-  if (code == nullptr || !good("hipModuleLoadData", hip.ModuleLoadData(&module, code), why) ||
-      !good("hipModuleGetFunction", hip.ModuleGetFunction(&kernel, module, "gpuctl_mad"), why) ||
+  if (code == nullptr || !good("hipModuleLoadData", hip.module_load_data(&module, code), why) ||
+      !good("hipModuleGetFunction", hip.module_get_function(&kernel, module, "gpuctl_mad"), why) ||
       !make_vectors(vectors, why))
     return false;
   const bool right = launch(kernel, vectors, why) && check_answer(vectors, why);

@@ -86,25 +86,25 @@ struct Groups {
 };
 
 struct Calls {
-  Result (*Init)(std::uint32_t);
-  Result (*DriverGet)(std::uint32_t*, Handle*);
-  Result (*DriverGetApiVersion)(Handle, std::uint32_t*);
-  Result (*DeviceGet)(Handle, std::uint32_t*, Handle*);
-  Result (*DeviceGetProperties)(Handle, DeviceProperties*);
-  Result (*DeviceGetMemoryProperties)(Handle, std::uint32_t*, MemoryProperties*);
-  Result (*ContextCreate)(Handle, const FlagsDesc*, Handle*);
-  Result (*CommandListCreateImmediate)(Handle, Handle, const QueueDesc*, Handle*);
-  Result (*CommandListAppendMemoryCopy)(Handle, void*, const void*, std::size_t, Handle,
-                                        std::uint32_t, Handle*);
-  Result (*CommandListAppendLaunchKernel)(Handle, Handle, const Groups*, Handle, std::uint32_t,
-                                          Handle*);
-  Result (*MemAllocDevice)(Handle, const FlagsDesc*, std::size_t, std::size_t, Handle, void**);
-  Result (*MemFree)(Handle, void*);
-  Result (*ModuleCreate)(Handle, Handle, const ModuleDesc*, Handle*, Handle*);
-  Result (*KernelCreate)(Handle, const KernelDesc*, Handle*);
-  Result (*KernelSetGroupSize)(Handle, std::uint32_t, std::uint32_t, std::uint32_t);
-  Result (*KernelSetArgumentValue)(Handle, std::uint32_t, std::size_t, const void*);
-  Result (*DevicePciGetProperties)(Handle, PciProperties*);
+  Result (*init)(std::uint32_t);
+  Result (*driver_get)(std::uint32_t*, Handle*);
+  Result (*driver_get_api_version)(Handle, std::uint32_t*);
+  Result (*device_get)(Handle, std::uint32_t*, Handle*);
+  Result (*device_get_properties)(Handle, DeviceProperties*);
+  Result (*device_get_memory_properties)(Handle, std::uint32_t*, MemoryProperties*);
+  Result (*context_create)(Handle, const FlagsDesc*, Handle*);
+  Result (*command_list_create_immediate)(Handle, Handle, const QueueDesc*, Handle*);
+  Result (*command_list_append_memory_copy)(Handle, void*, const void*, std::size_t, Handle,
+                                            std::uint32_t, Handle*);
+  Result (*command_list_append_launch_kernel)(Handle, Handle, const Groups*, Handle, std::uint32_t,
+                                              Handle*);
+  Result (*mem_alloc_device)(Handle, const FlagsDesc*, std::size_t, std::size_t, Handle, void**);
+  Result (*mem_free)(Handle, void*);
+  Result (*module_create)(Handle, Handle, const ModuleDesc*, Handle*, Handle*);
+  Result (*kernel_create)(Handle, const KernelDesc*, Handle*);
+  Result (*kernel_set_group_size)(Handle, std::uint32_t, std::uint32_t, std::uint32_t);
+  Result (*kernel_set_argument_value)(Handle, std::uint32_t, std::size_t, const void*);
+  Result (*device_pci_get_properties)(Handle, PciProperties*);
 };
 Calls ze;
 
@@ -124,24 +124,24 @@ bool good(const char* call, Result error, Text& why) {
 }
 
 bool load_all(void* library, Text& why) {
-  const Call calls[] = {{"zeInit", &ze.Init},
-                        {"zeDriverGet", &ze.DriverGet},
-                        {"zeDriverGetApiVersion", &ze.DriverGetApiVersion},
-                        {"zeDeviceGet", &ze.DeviceGet},
-                        {"zeDeviceGetProperties", &ze.DeviceGetProperties},
-                        {"zeDeviceGetMemoryProperties", &ze.DeviceGetMemoryProperties},
-                        {"zeContextCreate", &ze.ContextCreate},
-                        {"zeCommandListCreateImmediate", &ze.CommandListCreateImmediate},
-                        {"zeCommandListAppendMemoryCopy", &ze.CommandListAppendMemoryCopy},
-                        {"zeCommandListAppendLaunchKernel", &ze.CommandListAppendLaunchKernel},
-                        {"zeMemAllocDevice", &ze.MemAllocDevice},
-                        {"zeMemFree", &ze.MemFree},
-                        {"zeModuleCreate", &ze.ModuleCreate},
-                        {"zeKernelCreate", &ze.KernelCreate},
-                        {"zeKernelSetGroupSize", &ze.KernelSetGroupSize},
-                        {"zeKernelSetArgumentValue", &ze.KernelSetArgumentValue}};
+  const Call calls[] = {{"zeInit", &ze.init},
+                        {"zeDriverGet", &ze.driver_get},
+                        {"zeDriverGetApiVersion", &ze.driver_get_api_version},
+                        {"zeDeviceGet", &ze.device_get},
+                        {"zeDeviceGetProperties", &ze.device_get_properties},
+                        {"zeDeviceGetMemoryProperties", &ze.device_get_memory_properties},
+                        {"zeContextCreate", &ze.context_create},
+                        {"zeCommandListCreateImmediate", &ze.command_list_create_immediate},
+                        {"zeCommandListAppendMemoryCopy", &ze.command_list_append_memory_copy},
+                        {"zeCommandListAppendLaunchKernel", &ze.command_list_append_launch_kernel},
+                        {"zeMemAllocDevice", &ze.mem_alloc_device},
+                        {"zeMemFree", &ze.mem_free},
+                        {"zeModuleCreate", &ze.module_create},
+                        {"zeKernelCreate", &ze.kernel_create},
+                        {"zeKernelSetGroupSize", &ze.kernel_set_group_size},
+                        {"zeKernelSetArgumentValue", &ze.kernel_set_argument_value}};
   Text unused;
-  const Call optional[] = {{"zeDevicePciGetPropertiesExt", &ze.DevicePciGetProperties}};
+  const Call optional[] = {{"zeDevicePciGetPropertiesExt", &ze.device_pci_get_properties}};
   load_calls(library, optional, unused);
   return load_calls(library, calls, why);
 }
@@ -149,13 +149,13 @@ bool load_all(void* library, Text& why) {
 bool load(Versions& versions, Text& why) {
   const char* const names[] = {"libze_loader.so.1", nullptr};
   void* library = load_library(names, versions.library, why);
-  if (library == nullptr || !load_all(library, why) || !good("zeInit", ze.Init(0), why))
+  if (library == nullptr || !load_all(library, why) || !good("zeInit", ze.init(0), why))
     return false;
   std::uint32_t count = 1;
   std::uint32_t version = 0;
   Handle driver = nullptr;
-  if (!good("zeDriverGet", ze.DriverGet(&count, &driver), why)) return false;
-  if (driver != nullptr && ze.DriverGetApiVersion(driver, &version) == 0)
+  if (!good("zeDriverGet", ze.driver_get(&count, &driver), why)) return false;
+  if (driver != nullptr && ze.driver_get_api_version(driver, &version) == 0)
     versions.runtime.add(version >> 16).add(".").add(version & 0xffff);
   return true;
 }
@@ -163,20 +163,20 @@ bool load(Versions& versions, Text& why) {
 void describe(Handle device, Device& found) {
   DeviceProperties properties{};
   properties.stype = kDeviceProperties;
-  if (ze.DeviceGetProperties(device, &properties) == 0) {
+  if (ze.device_get_properties(device, &properties) == 0) {
     properties.name[sizeof properties.name - 1] = '\0';
     found.name.add(properties.name);
   }
   MemoryProperties memories[8] = {};
   for (MemoryProperties& each : memories) each.stype = kMemoryProperties;
   std::uint32_t count = 8;
-  if (ze.DeviceGetMemoryProperties(device, &count, memories) == 0) {
+  if (ze.device_get_memory_properties(device, &count, memories) == 0) {
     for (std::uint32_t i = 0; i < count && i < 8; ++i)
       found.memory_bytes += memories[i].total_bytes;
   }
   PciProperties pci{};
   pci.stype = kPciProperties;
-  if (ze.DevicePciGetProperties != nullptr && ze.DevicePciGetProperties(device, &pci) == 0)
+  if (ze.device_pci_get_properties != nullptr && ze.device_pci_get_properties(device, &pci) == 0)
     found.pci_address.add_hex(pci.domain, 4)
         .add(":")
         .add_hex(pci.bus, 2)
@@ -189,11 +189,11 @@ void describe(Handle device, Device& found) {
 bool list(Device* devices, int* count, Text& why) {
   Handle drivers[8];
   std::uint32_t driver_count = 8;
-  if (!good("zeDriverGet", ze.DriverGet(&driver_count, drivers), why)) return false;
+  if (!good("zeDriverGet", ze.driver_get(&driver_count, drivers), why)) return false;
   for (std::uint32_t d = 0; d < driver_count && d < 8; ++d) {
     Handle found[kMaxDevices];
     std::uint32_t number = kMaxDevices;
-    if (!good("zeDeviceGet", ze.DeviceGet(drivers[d], &number, found), why)) return false;
+    if (!good("zeDeviceGet", ze.device_get(drivers[d], &number, found), why)) return false;
     for (std::uint32_t i = 0; i < number && opened_count < kMaxDevices; ++i) {
       describe(found[i], devices[opened_count]);
       opened[opened_count++] = {drivers[d], found[i], nullptr, nullptr};
@@ -208,13 +208,13 @@ bool open(int number, Text& why) {
   if (each.list != nullptr) return true;
   const FlagsDesc context{kContextDesc, nullptr, 0, 0};
   const QueueDesc queue{kQueueDesc, nullptr, 0, 0, 0, kSynchronous, 0};
-  return good("zeContextCreate", ze.ContextCreate(each.driver, &context, &each.context), why) &&
+  return good("zeContextCreate", ze.context_create(each.driver, &context, &each.context), why) &&
          good("zeCommandListCreateImmediate",
-              ze.CommandListCreateImmediate(each.context, each.device, &queue, &each.list), why);
+              ze.command_list_create_immediate(each.context, each.device, &queue, &each.list), why);
 }
 
 Result copy(const Opened& on, void* to, const void* from, std::size_t bytes) {
-  return ze.CommandListAppendMemoryCopy(on.list, to, from, bytes, nullptr, 0, nullptr);
+  return ze.command_list_append_memory_copy(on.list, to, from, bytes, nullptr, 0, nullptr);
 }
 
 struct Block {
@@ -234,7 +234,7 @@ bool read(void* state, std::uint64_t offset, void* to, std::uint64_t bytes) {
 
 Result allocate(const Opened& on, std::size_t bytes, void** place) {
   const FlagsDesc desc{kDeviceMemoryDesc, nullptr, 0, 0};
-  return ze.MemAllocDevice(on.context, &desc, bytes, 64, on.device, place);
+  return ze.mem_alloc_device(on.context, &desc, bytes, 64, on.device, place);
 }
 
 bool memory(int number, std::uint64_t bytes, Text& why) {
@@ -246,7 +246,7 @@ bool memory(int number, std::uint64_t bytes, Text& why) {
   }
   Block block{&opened[number], static_cast<char*>(place)};
   const bool kept = write_through({write, read, &block}, bytes, why);
-  ze.MemFree(opened[number].context, place);
+  ze.mem_free(opened[number].context, place);
   return kept;
 }
 
@@ -255,10 +255,11 @@ Handle build(const Opened& on, Text& why) {
   const KernelDesc kernel_desc{kKernelDesc, nullptr, 0, "gpuctl_mad"};
   Handle module = nullptr;
   Handle kernel = nullptr;
-  const bool made = good("zeModuleCreate",
-                         ze.ModuleCreate(on.context, on.device, &desc, &module, nullptr), why) &&
-                    good("zeKernelCreate", ze.KernelCreate(module, &kernel_desc, &kernel), why) &&
-                    good("zeKernelSetGroupSize", ze.KernelSetGroupSize(kernel, kBlock, 1, 1), why);
+  const bool made =
+      good("zeModuleCreate", ze.module_create(on.context, on.device, &desc, &module, nullptr),
+           why) &&
+      good("zeKernelCreate", ze.kernel_create(module, &kernel_desc, &kernel), why) &&
+      good("zeKernelSetGroupSize", ze.kernel_set_group_size(kernel, kBlock, 1, 1), why);
   return made ? kernel : nullptr;
 }
 
@@ -270,17 +271,20 @@ bool launch(const Opened& on, Handle kernel, const Vectors& vectors, Text& why) 
     if (!good("zeMemAllocDevice", allocate(on, kBytes, &blocks[i]), why) ||
         !good("zeCommandListAppendMemoryCopy", copy(on, blocks[i], hosts[i], kBytes), why) ||
         !good("zeKernelSetArgumentValue",
-              ze.KernelSetArgumentValue(kernel, i, sizeof(void*), &blocks[i]), why))
+              ze.kernel_set_argument_value(kernel, i, sizeof(void*),
+                                           static_cast<const void*>(&blocks[i])),
+              why))
       return false;
   }
   const Groups groups{kElements / kBlock, 1, 1};
   const bool done =
       good("zeKernelSetArgumentValue",
-           ze.KernelSetArgumentValue(kernel, 3, sizeof kFactor, &kFactor), why) &&
+           ze.kernel_set_argument_value(kernel, 3, sizeof kFactor, &kFactor), why) &&
       good("zeCommandListAppendLaunchKernel",
-           ze.CommandListAppendLaunchKernel(on.list, kernel, &groups, nullptr, 0, nullptr), why) &&
+           ze.command_list_append_launch_kernel(on.list, kernel, &groups, nullptr, 0, nullptr),
+           why) &&
       good("zeCommandListAppendMemoryCopy", copy(on, vectors.c, blocks[2], kBytes), why);
-  for (void* block : blocks) ze.MemFree(on.context, block);
+  for (void* block : blocks) ze.mem_free(on.context, block);
   return done;
 }
 

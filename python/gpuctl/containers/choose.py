@@ -73,7 +73,7 @@ class Container:
         return self.runtime.launch(fenced(self.request, command))
 
     def for_check(self, *binds: Bind) -> Container:
-        """The same with more of the host in it, and without a work directory: there is no job yet."""
+        """The same with more of the host in it, without a work directory: there is no job yet."""
         if self.request is None:
             return self
         binds = (*self.request.binds, *binds)
