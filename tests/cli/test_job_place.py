@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compiled import vendor_stand_ins
+from compiled import FUTURE, library_for_newer_glibc, vendor_stand_ins
 from job_site import NEVER_STARTED, Site
 
 JDL = 'Executable = "payload.sh"; GPU = "MI50";'
@@ -78,6 +78,21 @@ def test_a_library_that_is_not_there_stops_the_job_only_where_proof_is_demanded(
     report = site.report(site.jdl(JDL), "--root", epn, "--sanity", "always")
     assert report["kill_reason"]["name"] == "GPU_SANITY"
     assert "cannot open shared object file" in report["kill_reason"]["detail"]["text"]
+    assert list(site.state.rglob("drain.*")) == []
+
+
+def test_a_library_for_a_newer_glibc_is_no_gpus_fault(
+    site: Site, epn: Path, tmp_path: Path
+) -> None:
+    """The job goes back with the version by name; no GPU is drained for it."""
+    folder = tmp_path / "host"
+    folder.mkdir()
+    library_for_newer_glibc(folder, "libamdhip64.so.6")
+    site.script("true")
+    env = {"LD_LIBRARY_PATH": str(folder)}
+    report = site.report(site.jdl(JDL), "--root", epn, "--sanity", "always", env=env)
+    assert report["kill_reason"]["name"] == "GPU_SANITY"
+    assert f"version `{FUTURE}' not found" in report["kill_reason"]["detail"]["text"]
     assert list(site.state.rglob("drain.*")) == []
 
 

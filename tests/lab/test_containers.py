@@ -112,7 +112,7 @@ def test_the_probe_runs_in_any_image_and_finds_no_other_gpu(
     (check,) = answer["checks"]
     levels = {level["level"]: level for level in check["levels"]}
     if image == "busybox":
-        assert levels["starts"]["result"] == "fail"
+        assert (answer["verdict"], levels["starts"]["result"]) == ("unproven", "fail")
         return
     assert answer["verdict"] == "unproven"
     assert levels["starts"]["result"] == "pass"

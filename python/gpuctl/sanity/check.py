@@ -129,7 +129,9 @@ def _device_fence(report: Path) -> str | None:
 def _judged(api: str, group: Group, question: Question, seen: Seen, fence: str | None) -> Check:
     levels = dict(seen.levels)
     libraries = levels.get("libraries")
-    unproven = libraries is not None and libraries.result == "fail" and _not_there(libraries.detail)
+    unproven = levels["starts"].result == "fail"
+    if libraries is not None and libraries.result == "fail":
+        unproven = _not_there(libraries.detail)
     if "devices" in levels:
         drivers = [gpu.driver_version for gpu in group.gpus]
         levels["requirements"] = question.demand.judge(seen.versions, seen.devices, drivers)
