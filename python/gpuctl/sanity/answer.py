@@ -34,8 +34,8 @@ class Level:
 class Check:
     """One run of the probe: the GPUs of one vendor, through one interface.
 
-    `unproven`: the probe did not start there (an image without glibc), or the interface's library is
-    not there, so that nothing was found out about the GPUs.
+    `unproven`: the probe did not start there (an image without glibc), or the interface's library
+    is not there, so that nothing was found out about the GPUs.
     """
 
     api: str
@@ -52,8 +52,8 @@ class Check:
 
     @property
     def suspects(self) -> tuple[str, ...]:
-        """The GPU that the failed level named, by its address; else all of them. A library that does
-        not load in an image, or a fence that lets others through, is no GPU's fault."""
+        """The GPU that the failed level named, by its address; else all of them. A library that
+        does not load in an image, or a fence that lets others through, is no GPU's fault."""
         if self.verdict != "fail" or self.failed is None or self.failed.level not in _OF_THE_GPU:
             return ()
         number = self.failed.device
