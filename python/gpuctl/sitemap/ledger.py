@@ -27,7 +27,8 @@ class Ledger:
 def read_ledger(host: Host, complain: Complain) -> Ledger | None:
     """None: nobody knows what is given away."""
     status = getattr(host, "status", None)
-    if status is None:
+    stands_in = host.root != "/" and host.state_dir is None  # its hardware is in no ledger
+    if status is None or stands_in:
         return None
     try:
         return of_status(status())

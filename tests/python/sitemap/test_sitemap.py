@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gpuctl.host import Host
 from gpuctl.match.node import Node
 from gpuctl.sitemap import sitemap
+from gpuctl.sitemap.gpus import of_inventory
+from gpuctl.sitemap.ledger import Ledger
 from gpuctl.sitemap.machine import cores, disk, platform_of
 from gpuctl.sitemap.slot import close_storage, place, ttl_seconds, users, work_folder
 from gpuctl.sitemap.software import cvmfs, platforms_for
 from gpuctl.sitemap.whole import merged
-from nodes.compose import compose
+from nodes.compose import compose, has_device_nodes
 from schemas import validate
 
 SLOT = {
@@ -179,6 +182,30 @@ def test_a_composed_node(tmp_path: Path) -> None:
     assert node.partitions == ("prod", "gpu")
     assert node.gpus is not None
     assert len(node.gpus) == 8
+
+
+@pytest.mark.parametrize("name", ["epn-mi50x8", "perlmutter-a100x4", "mixed-broken", "empty"])
+def test_the_gpu_part_of_composed_nodes(name: str, tmp_path: Path) -> None:
+    """`GPUCTL_WRITE_GOLDEN=1 ./dev test tests/python/sitemap` writes them anew."""
+    root = compose(name, tmp_path / "node")
+    if name != "empty" and not has_device_nodes(root):
+        pytest.skip("making stand-in device nodes needs CAP_MKNOD")
+    inventory = Host(root=root).discover({})
+    ledger = Ledger(taken=frozenset({"0000:03:00.0"}), leases=({"job_id": "1"},))
+    part = {**of_inventory(inventory, ledger), **ledger.told()}
+    keys = ("id", "model", "usable", "available")
+    told = {**part, "GPUs": [[gpu[key] for key in keys] for gpu in part["GPUs"]]}
+    golden = Path(__file__).resolve().parents[2] / f"golden/sitemap/{name}.json"
+    if os.environ.get("GPUCTL_WRITE_GOLDEN"):
+        golden.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    assert told == json.loads(golden.read_text("utf-8"))
+
+
+def test_without_a_ledger_nobody_knows_what_is_available(tmp_path: Path) -> None:
+    inventory = Host(root=compose("epn-mi50x8", tmp_path / "node")).discover({})
+    part = of_inventory(inventory, None)
+    assert (part["GPUCount"], part["GPUAvailable"]) == (8, None)
+    assert {gpu["available"] for gpu in part["GPUs"]} == {None}
 
 
 def test_constraints_never_override() -> None:
