@@ -118,7 +118,7 @@ nodes() {
 # A tool is ok, fails, hangs (137: killed) or is missing
 tool_state() {
     have "$1" || { echo missing; return; }
-    limited 15 "$@" >/dev/null 2>&1
+    limited 10 "$@" >/dev/null 2>&1
     case $? in 0) echo ok ;; 124 | 137 | 143) echo hung ;; *) echo failed ;; esac
 }
 

@@ -160,7 +160,7 @@ def test_lspci_of_a_container_where_the_host_has_none(bare: Callable[..., dict[s
 def test_a_vendor_tool_that_works_fails_or_hangs(
     bare: Callable[..., dict[str, str]], tmp_path: Path, script: str, state: str
 ) -> None:
-    quick = 'shift 3; exec timeout -s KILL 1 "$@"'  # `timeout -s KILL 15 tool`: a second will do
+    quick = 'shift 3; exec timeout -s KILL 1 "$@"'  # `timeout -s KILL 10 tool`: a second will do
     real = shutil.which("timeout")
     env = bare(
         ["timeout"], nvidia_smi=script, timeout=quick.replace("exec timeout", f"exec {real}")
