@@ -15,6 +15,7 @@ from gpuctl.match.requirements import Requirements
 __all__ = ["answer_json", "answer_text", "requirements_json", "unmet_json"]
 
 SCHEMA = "gpuctl.match/1"
+_LONGEST = 500
 
 
 def answer_json(
@@ -63,7 +64,7 @@ def match_json(match: Match) -> dict[str, Any]:
         "cpu_only": match.cpu_only,
         "gpus": list(match.choice.ids) if match.ok else [],
         "unmet": [unmet_json(each) for each in match.unmet],
-        "rejected": [{"id": gpu_id, "reason": why} for gpu_id, why in match.choice.rejected],
+        "rejected": [{"id": gpu_id, "reason": _cut(why)} for gpu_id, why in match.choice.rejected],
         "problems": list(match.node.problems),
     }
 
@@ -91,8 +92,13 @@ def _match_lines(match: Match, verbose: bool) -> list[str]:
     gpus = f", with {', '.join(match.choice.ids)}" if match.choice.ids else ""
     rank = f", rank {match.rank:g}" if match.rank else ""
     lines = [f"{match.node.name}: {'yes' + gpus + rank if match.ok else 'no'}"]
-    lines += [f"  {each.text}" for each in match.unmet]
+    lines += [f"  {_cut(each.text)}" for each in match.unmet]
     wants_gpu = any(each.name == "gpu" for each in match.unmet)
     if wants_gpu or verbose:
-        lines += [f"    GPU {gpu_id}: {why}" for gpu_id, why in match.choice.rejected]
+        lines += [f"    GPU {gpu_id}: {_cut(why)}" for gpu_id, why in match.choice.rejected]
     return lines + [f"  problem: {problem}" for problem in match.node.problems]
+
+
+def _cut(text: str) -> str:
+    """A reason may quote what the JDL says, which may be without end."""
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
