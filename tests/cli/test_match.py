@@ -172,7 +172,7 @@ def test_help(gpuctl: Run) -> None:
         (f'Executable = "x"; Requirements = other.CE == "{"x" * 10_000_000}";', USAGE),
         (f'Executable = "x"; Requirements = {"(" * 60000}1{")" * 60000};', USAGE),
         (f'Executable = "x"; Requirements = {"!" * 60000}true;', USAGE),
-        ('Executable = "x"; Requirements = regexp("(x+x+)+y$", other.Blob);', NO),
+        ('Executable = "x"; Requirements = regexp("(x+x+)+y$", other.Text);', NO),
         (f'Executable = "x"; GPU = "{"A/" * 100000}";', NO),
         (f'Executable = "x"; Packages = {{"{"p" * 1000000}"}};', NO),
     ],
@@ -181,7 +181,7 @@ def test_help(gpuctl: Run) -> None:
 def test_hostile_jdls_end_soon(
     gpuctl: Run, job: Callable[..., Path], sitemaps: Path, tmp_path: Path, text: str, code: int
 ) -> None:
-    node = {**json.loads((sitemaps / "epn-mi50.json").read_text("utf-8")), "Blob": "x" * 60000}
+    node = {**json.loads((sitemaps / "epn-mi50.json").read_text("utf-8")), "Text": "x" * 60000}
     (tmp_path / "node.json").write_text(json.dumps(node))
     done = gpuctl("match", job(text), "--node", tmp_path / "node.json", timeout=60)
     assert done.returncode == code, done.stderr[:500]
