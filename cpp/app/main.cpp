@@ -37,6 +37,7 @@ int dispatch(const Context& context) {
   if (verb == "container-init") return run_container_init(context);
   if (verb == "export") return run_export(context);
   if (verb == "capture") return run_capture(context);
+  if (verb == "doctor") return run_doctor(context);
   if (verb == "fence-entry") return run_fence_entry(context);
   return run_config(context);
 }

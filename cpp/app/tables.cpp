@@ -149,6 +149,15 @@ const std::vector<Verb>& verbs() {
        "through it before you hand it on. FILE must not be there yet.",
        "gpuctl capture node.tar\n"
        "mkdir node && tar -xf node.tar -C node && gpuctl discover --root node"},
+      {"doctor", false, "", false,
+       "what this node offers to jobs and GPUs, check by check, with the remedy",
+       "Each check says pass, warn, fail or skip (`-v` shows these too), what was found, and what "
+       "an administrator can do.\n"
+       "What the fence can be made of is tried, in children with a deadline, and kept for this "
+       "boot; "
+       "`--fresh` tries again.\n"
+       "Exit code 1 when a check fails; warnings alone are 0.",
+       "gpuctl doctor\ngpuctl doctor --json --fresh"},
       {"fence-entry", false, "[--] COMMAND [ARGUMENT...]", true,
        "inside a container: refuse the GPUs that are not the job's, prove it, and become COMMAND",
        "For whoever starts a container runtime for a job: the runtime's mounts are made, and what "
@@ -236,6 +245,7 @@ const std::vector<Flag>& flags() {
       {"fence-inside", 0, nullptr, "run", false,
        "COMMAND is a container runtime that starts `gpuctl fence-entry`, which demands the LEVEL "
        "inside"},
+      {"fresh", 0, nullptr, "doctor", false, "try again what the fence can be made of"},
       {"own", 0, "NODE", "fence-entry", true, "a device node of the job's: /dev/nvidia0"},
       {"protect", 0, "PID", "fence-entry", true,
        "a process that may not be signalled or tampered with, where the container shows it"},

@@ -13,6 +13,7 @@ int run_cgroup(const Context& context);
 int run_container_init(const Context& context);
 int run_export(const Context& context);
 int run_capture(const Context& context);
+int run_doctor(const Context& context);
 int run_fence_entry(const Context& context);
 int run_config(const Context& context);
 int run_help(const Invocation& invocation);

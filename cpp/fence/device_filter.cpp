@@ -109,23 +109,34 @@ std::uint64_t address_of(const void* pointer) {
   return static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(pointer));
 }
 
-}  // namespace
-
-Result<void> attach_device_filter(int cgroup_fd, const DevicePlan& plan) {
+Result<Fd> load_filter(const std::set<Number>& numbers) {
   if (without().device_filter) return fail(ErrorCode::unsupported, "", "no device filters here");
-  const Result<std::set<Number>> numbers = numbers_to_refuse(plan);
-  if (!numbers) return fail(numbers.error());
-  const std::vector<Instruction> code = make_program(*numbers);
+  const std::vector<Instruction> code = make_program(numbers);
   constexpr const char* kLicense = "Apache-2.0";
   LoadAttr load{};
   load.type = kTypeCgroupDevice;
   load.count = static_cast<std::uint32_t>(code.size());
   load.instructions = address_of(code.data());
   load.license = address_of(kLicense);
-  const Fd program(static_cast<int>(bpf(kProgLoad, load)));
+  Fd program(static_cast<int>(bpf(kProgLoad, load)));
   if (!program) return fail_errno(errno, "", "cannot load a device filter");
+  return program;
+}
+
+}  // namespace
+
+Result<void> can_load_device_filter() {
+  const Result<Fd> program = load_filter({});
+  return program ? Result<void>() : fail(program.error());
+}
+
+Result<void> attach_device_filter(int cgroup_fd, const DevicePlan& plan) {
+  const Result<std::set<Number>> numbers = numbers_to_refuse(plan);
+  if (!numbers) return fail(numbers.error());
+  const Result<Fd> program = load_filter(*numbers);
+  if (!program) return fail(program.error());
   AttachAttr attach{static_cast<std::uint32_t>(cgroup_fd),
-                    static_cast<std::uint32_t>(program.get()), kAttachDevice, kAllowMulti};
+                    static_cast<std::uint32_t>(program->get()), kAttachDevice, kAllowMulti};
   if (bpf(kProgAttach, attach) == 0) return {};
   return fail_errno(errno, "", "cannot attach a device filter to the job's cgroup");
 }

@@ -14,6 +14,9 @@ namespace gpuctl::fence::internal {
 // that the job needs.
 Result<void> attach_device_filter(int cgroup_fd, const DevicePlan& plan);
 
+// Whether such a filter can be loaded; nothing is attached.
+Result<void> can_load_device_filter();
+
 // By the payload itself, before its proof: whatever comes of it, the proof shows whether the filter is still there. (Some
 // kernels let anybody take off a filter that was attached without ALLOW_MULTI.)
 void try_to_detach_device_filter(int cgroup_fd);
