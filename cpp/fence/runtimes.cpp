@@ -39,8 +39,7 @@ class TinyRoot {
     for (const char* each : {"/etc/hosts", "/etc/resolv.conf", "/etc/passwd", "/etc/group",
                              "/etc/localtime", "/etc/mtab", "/run/.containerenv", kInside})
       ::unlink((path_ + each).c_str());
-    for (const char* each :
-         {"proc", "dev", "sys", "tmp", "etc", "run/secrets", "run", "var"})
+    for (const char* each : {"proc", "dev", "sys", "tmp", "etc", "run/secrets", "run", "var"})
       ::rmdir((path_ + "/" + each).c_str());
     ::rmdir(path_.c_str());
   }

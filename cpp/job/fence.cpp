@@ -56,6 +56,7 @@ std::vector<std::string> places_to_hide(const Run& run) {
 // A container's fence is put up inside it, by the entry program, which starts nothing where less holds than it was told.
 bool is_left_to_the_entry(const Spec& spec) {
   if (spec.strongest_fence != ProcessFence::runtime) return false;
+  if (spec.fence_inside) return true;
   const auto end = spec.argv.end();
   auto word = std::find(spec.argv.begin(), end, "fence-entry");
   if (word == end) return false;
@@ -107,8 +108,7 @@ bool fence_is_enough(Run& run) {
   const bool proven = child.proof.holds;
   run.report.fence.demanded = name_of(run.spec.fence_demand);
   if (is_left_to_the_entry(run.spec)) return true;
-  const bool inside = child.fence == ProcessFence::runtime && run.spec.fence_inside;
-  if (run.spec.fence_demand == FenceDemand::strict && !inside &&
+  if (run.spec.fence_demand == FenceDemand::strict &&
       (!proven || child.device == DeviceFence::advisory))
     return never_started(run, "FENCE", strict_needs(child));
   const bool must_hold = run.spec.fence_demand == FenceDemand::best && run.spec.has_gpus;
