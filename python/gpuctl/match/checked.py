@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -86,7 +87,7 @@ class Checked:
         return tuple(record for record in records if record is not None)
 
     def _take(self, key: str, value: Any) -> None:
-        lower = key.lower()
+        lower = sys.intern(key.lower())  # as in expressions: found without comparing texts
         if lower in self.values:
             self.wrong.add(lower)
             self.values[lower] = None

@@ -10,6 +10,7 @@ A peculiarity of JDLs: `!other.CE == "x"` is meant, and read by JAliEn, as `!(ot
 from __future__ import annotations
 
 import re
+import sys
 from functools import lru_cache
 from typing import Any
 
@@ -150,7 +151,7 @@ class _Builder(Transformer[Token, Node]):
             scope = _SCOPES.get(record.key)
             if scope is not None:
                 return Attribute(scope, str(name))
-        return _bounded(Select(record, name.lower()))
+        return _bounded(Select(record, sys.intern(name.lower())))
 
     def subscript(self, container: Node, index: Node) -> Node:
         return _bounded(Subscript(container, index))

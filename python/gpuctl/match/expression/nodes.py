@@ -6,6 +6,7 @@ cannot ask for more nesting than can be evaluated.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Callable
@@ -60,7 +61,7 @@ class Attribute(Node):
 
     @property
     def key(self) -> str:
-        return self.name.lower()
+        return sys.intern(self.name.lower())
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ record with lower-case keys. Integers have 64 bits and wrap, as in ClassAds.
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any, Final
 
 __all__ = [
@@ -107,7 +108,7 @@ def visible(value: Any, depth: int = 0) -> Value:
 
 def _visible_parts(value: Any, depth: int) -> Value:
     if isinstance(value, dict):
-        return {str(key).lower(): visible(each, depth) for key, each in value.items()}
+        return {sys.intern(str(key).lower()): visible(each, depth) for key, each in value.items()}
     return [visible(each, depth) for each in value]
 
 
