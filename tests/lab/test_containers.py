@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from compiled import vendor_stand_ins
 
 from lab.node import Node
 
@@ -30,14 +32,20 @@ exit 7
 JDL = 'Executable = "payload.sh"; GPU = "MI50"; Output = {"kept.txt"};'
 
 
-def job(node: Node, *options: str, script: str = PAYLOAD, jdl: str = JDL) -> dict[str, Any]:
+def job(
+    node: Node,
+    *options: str,
+    script: str = PAYLOAD,
+    jdl: str = JDL,
+    more: dict[str, str] | None = None,
+) -> dict[str, Any]:
     node.run("mkdir -p ~/job").check()
     node.put(jdl.encode(), "/home/pilot/job/job.jdl")
     node.put(script.encode(), "/home/pilot/job/payload.sh", mode=0o755)
     words = " ".join(options)
     done = node.run(
         f"cd ~/job && gpuctl job job.jdl --json --workdir /tmp --state-dir /tmp/state {words}",
-        env={"PILOT_SECRET": "token", "ALIEN_SITE": "LAB"},
+        env={"PILOT_SECRET": "token", "ALIEN_SITE": "LAB", **(more or {})},
         timeout=180,
     )
     assert done.stdout, done.stderr
@@ -118,6 +126,31 @@ def test_the_probe_runs_in_any_image_and_finds_no_other_gpu(
     assert levels["starts"]["result"] == "pass"
     assert levels["others"]["result"] == "pass", levels["others"]
     assert levels["others"]["detail"] == "15 refused"  # seven render nodes, eight card nodes
+
+
+LIBRARIES = "usr/lib/x86_64-linux-gnu"
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_gpu_computes_in_the_very_container_before_the_job_starts(
+    node: Node, runtime: str, tmp_path: Path
+) -> None:
+    """The vendor's library is the image's; behind it is a stand-in, the GPU at bus 27."""
+    vendor_stand_ins(tmp_path)
+    library = f"{IMAGES}/debian13/{LIBRARIES}/libamdhip64.so.6"
+    node.put((tmp_path / "libamdhip64.so.6").read_bytes(), library, mode=0o755)
+    options = f"--container {runtime} --image {IMAGES}/debian13 --sanity always"
+    script = "#!/bin/sh\nls /dev/dri\n"
+    report = job(node, options, script=script, more={"ALIEN_SANITY_BUS": "27"})
+    assert report["exit"]["code"] == 0, report["words"]
+    assert report["sanity"]["verdict"] == "pass"
+    assert report["sanity"]["container"]["runtime"] == runtime
+    assert [gpu["id"] for gpu in report["gpus"]] == ["0000:27:00.0"]  # the first one was not it
+    assert output(node, report) == "renderD129\n"
+    wrong = {"ALIEN_SANITY_BUS": "27", "ALIEN_SANITY_WRONG": "result"}
+    jdl = JDL.replace("MI50\";", "MI50\"; GPUCount = 8;")
+    refused = job(node, options, script=script, jdl=jdl, more=wrong)
+    assert refused["kill_reason"]["name"] == "GPU_SANITY"
 
 
 def test_podman_takes_the_cdi_specification(node: Node) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gpuctl.containers import apptainer, podman
+from gpuctl.containers import apptainer, choose, podman
 from gpuctl.containers.choose import ContainerError, Wish, choose_container
 from gpuctl.containers.probe import find_runtime
 from gpuctl.containers.request import Bind, ContainerRequest, Exposure, Launch
@@ -176,3 +176,16 @@ def test_jalien_may_forbid_nested_containers(site: Path) -> None:
     assert choose_container(Wish("auto"), Settings.load({}), environ).runtime is None
     assert choose_container(Wish("auto"), Settings.load({}), NO_PATH).runtime is not None
     assert choose_container(Wish("none"), Settings.load({}), NO_PATH).runtime is None
+
+
+def test_a_drivers_library_that_the_image_cannot_load_is_the_reason(
+    site: Path, libc: Path, future_library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is started: the version by name, unless the image brings its own."""
+    runtime_in(site / "bin", "apptainer", "echo gpuctl-container-works")
+    monkeypatch.setattr(choose, "host_libraries", lambda vendors: (str(future_library),))
+    wish = Wish("auto", gpu_ids=("0000:63:00.0",), vendors=("nvidia",))
+    wish = replace(wish, image=str(image_with(site / "el8", libc)))
+    with pytest.raises(ContainerError, match=f"needs {FUTURE} of libc.so.6") as caught:
+        choose_container(wish, Settings.load({}), NO_PATH)
+    assert caught.value.sanity
