@@ -1,8 +1,8 @@
-"""What a fence costs at the start: each rung over a plain fork and exec, against bubblewrap with the
-same namespaces, /dev and rights, and against `setsid -w`.
+"""What a fence costs at the start: each rung over a plain fork and exec, against bubblewrap with
+the same namespaces, /dev and rights, and against `setsid -w`.
 
-`fence_start` is the fence alone (cpp/fence, as the supervisor calls it): plan, start, proof, wait. The
-overhead is what is left when the time of starting `true` alone is taken off both sides; it says how
+`fence_start` is the fence alone (cpp/fence, as the supervisor calls it): plan, start, proof, wait.
+The overhead is what is left when the time of starting `true` alone is taken off both sides; it says how
 the fences compare, the whole of `gpuctl run` is in bench_run.py.
 
 Not shown: a node with GPUs, whose own nodes the proof opens (a driver may take long over the first
@@ -16,12 +16,14 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 ROUNDS = 100
+NOBODY = 65534
 MOST_OF_BUBBLEWRAP = 0.8
 MOST_OF_SETSID = 1.5
 
@@ -43,31 +45,45 @@ def fence_start() -> Iterator[str]:
     shutil.rmtree(folder)
 
 
+Compare = Callable[..., Any]  # of conftest.py
+Command = Callable[[], None]
+
+
+class Who:
+    """Starts commands as root or as a user without any right."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.demoted = name == "user" and os.geteuid() == 0
+
+    def command(self, *argv: str) -> Command:
+        def as_root() -> None:
+            assert subprocess.run(argv, check=False, cwd="/").returncode == 0
+
+        def as_user() -> None:
+            done = subprocess.run(
+                argv, check=False, cwd="/", user=NOBODY, group=NOBODY, extra_groups=[]
+            )
+            assert done.returncode == 0
+
+        return as_user if self.demoted else as_root
+
+
 @pytest.fixture(params=["root", "user"])
-def as_who(request: pytest.FixtureRequest) -> Callable[..., Callable[[], None]]:
+def who(request: pytest.FixtureRequest) -> Who:
     if request.param == "root" and os.geteuid() != 0:
         pytest.skip("needs root")
-    demote = {"user": 65534, "group": 65534, "extra_groups": []}
-    who = demote if request.param == "user" and os.geteuid() == 0 else {}
-
-    def command(*argv: str) -> Callable[[], None]:
-        def run() -> None:
-            assert subprocess.run(argv, check=False, cwd="/", **who).returncode == 0
-
-        run.who = request.param  # type: ignore[attr-defined]
-        return run
-
-    return command
+    return Who(request.param)
 
 
-def overhead(compare, name, ours, peer, plain) -> float:
+def overhead(compare: Compare, name: str, ours: Command, peer: Command, plain: Command) -> float:
     """Ours over the peer's, each less what `true` alone takes in the same run."""
     row = compare(name, ours, peer, ROUNDS)
     floor = compare(f"{name}: true / true", plain, plain, ROUNDS // 2).ours_usec
     return (row.ours_usec - floor) / (row.peer_usec - floor)
 
 
-def test_full_fence_against_bubblewrap(compare, as_who, fence_start: str) -> None:
+def test_full_fence_against_bubblewrap(compare: Compare, who: Who, fence_start: str) -> None:
     bubblewrap = shutil.which("bwrap")
     if bubblewrap is None:
         pytest.skip("bubblewrap is not installed: `apt-get install bubblewrap`")
@@ -82,23 +98,26 @@ def test_full_fence_against_bubblewrap(compare, as_who, fence_start: str) -> Non
         "--unshare-pid",
         "--new-session",
     )
-    peer = as_who(bubblewrap, *same, "--die-with-parent", "--cap-drop", "ALL", "true")
-    ours = as_who(fence_start, "private_dev", "true")
-    name = f"full fence / bwrap, {ours.who}"
-    ratio = overhead(compare, name, ours, peer, as_who("true"))
+    peer = who.command(bubblewrap, *same, "--die-with-parent", "--cap-drop", "ALL", "true")
+    ours = who.command(fence_start, "private_dev", "true")
+    name = f"full fence / bwrap, {who.name}"
+    ratio = overhead(compare, name, ours, peer, who.command("true"))
     print(f"{name}: overhead x{ratio:.2f}")
     assert ratio <= MOST_OF_BUBBLEWRAP
 
 
-def test_landlock_and_seccomp_against_setsid(compare, as_who, fence_start: str) -> None:
-    ours = as_who(fence_start, "session", "true")
+def test_landlock_and_seccomp_against_setsid(compare: Compare, who: Who, fence_start: str) -> None:
+    ours = who.command(fence_start, "session", "true")
     row = compare(
-        f"landlock + seccomp / setsid -w, {ours.who}", ours, as_who("setsid", "-w", "true"), ROUNDS
+        f"landlock + seccomp / setsid -w, {who.name}",
+        ours,
+        who.command("setsid", "-w", "true"),
+        ROUNDS,
     )
     assert row.ratio <= MOST_OF_SETSID
 
 
-def test_the_other_rung(compare, as_who, fence_start: str) -> None:
-    ours = as_who(fence_start, "landlock", "true")
-    private = as_who(fence_start, "private_dev", "true")
-    compare(f"namespaces with landlock / with private_dev, {ours.who}", ours, private, ROUNDS // 2)
+def test_the_other_rung(compare: Compare, who: Who, fence_start: str) -> None:
+    ours = who.command(fence_start, "landlock", "true")
+    private = who.command(fence_start, "private_dev", "true")
+    compare(f"namespaces with landlock / with private_dev, {who.name}", ours, private, ROUNDS // 2)

@@ -113,7 +113,8 @@ def test_its_rights(arena: Arena) -> None:
 
 def test_the_kernels_settings_are_read_only_to_root(root_arena: Arena) -> None:
     """By core_pattern a program would be started outside."""
-    script = "for f in /proc/sys/kernel/core_pattern /proc/sysrq-trigger; do [ -w $f ] && echo $f; done; true"
+    files = "/proc/sys/kernel/core_pattern /proc/sysrq-trigger"
+    script = f"for f in {files}; do [ -w $f ] && echo $f; done; true"
     job = root_arena.run([], ["sh", "-c", script])
     assert (job.wait(), job.stdout) == (0, "")
 
@@ -122,6 +123,24 @@ def test_it_is_the_first_to_go_when_memory_is_short(arena: Arena, fence: str) ->
     job = arena.run(["--process-fence", fence], ["cat", "/proc/self/oom_score_adj"])
     assert job.wait() == 0
     assert int(job.stdout) >= 500
+
+
+def test_mounts_of_the_node_still_arrive(root_arena: Arena) -> None:
+    """As automounts below /cvmfs do: the payload's mounts are slaves."""
+    arena = root_arena
+    shared = arena.make_user_folder("shared")
+    mount = (
+        f"mount -t tmpfs t {shared} && mount --make-shared {shared} && mkdir {shared}/repository"
+    )
+    assert arena.wait(arena.spawn(["sh", "-c", mount])) == 0
+    inside = f"{shared}/repository"
+    script = f"echo >{shared}/began; until [ -e {inside}/file ]; do sleep 0.05; done; echo seen"
+    job = arena.run(["--ttl", "20"], ["sh", "-c", script])
+    began = ["sh", "-c", f"until [ -e {shared}/began ]; do sleep 0.05; done"]
+    assert arena.wait(arena.spawn(began)) == 0
+    late = f"mount -t tmpfs t {inside} && touch {inside}/file"
+    assert arena.wait(arena.spawn(["sh", "-c", late])) == 0
+    assert (job.wait(), job.stdout) == (0, "seen\n")
 
 
 def test_the_network_is_not_taken_away(arena: Arena) -> None:
