@@ -148,7 +148,7 @@ def test_a_gpu_computes_in_the_very_container_before_the_job_starts(
     assert [gpu["id"] for gpu in report["gpus"]] == ["0000:27:00.0"]  # the first one was not it
     assert output(node, report) == "renderD129\n"
     wrong = {"ALIEN_SANITY_BUS": "27", "ALIEN_SANITY_WRONG": "result"}
-    jdl = JDL.replace("MI50\";", "MI50\"; GPUCount = 8;")
+    jdl = JDL.replace('MI50";', 'MI50"; GPUCount = 8;')
     refused = job(node, options, script=script, jdl=jdl, more=wrong)
     assert refused["kill_reason"]["name"] == "GPU_SANITY"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compiled import FUTURE, image_with
 from gpuctl.containers import apptainer, choose, podman
 from gpuctl.containers.choose import ContainerError, Wish, choose_container
 from gpuctl.containers.probe import find_runtime
