@@ -8,7 +8,7 @@ from typing import Any
 
 from gpuctl.gpus import plain
 from gpuctl.jdl import JdlWarning
-from gpuctl.match.conditions import Unmet
+from gpuctl.match.unmet import Unmet
 from gpuctl.match.evaluate import Match, best_of, nearest
 from gpuctl.match.requirements import Requirements
 

@@ -12,6 +12,7 @@ Example:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -66,7 +67,7 @@ class Matcher:
         if self.job.rank is None:
             return 0.0
         value = self.job.rank.evaluate(node.names, self.job.tags)
-        return float(value) if isinstance(value, (int, float)) else 0.0
+        return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else 0.0
 
 
 def best_of(matches: Sequence[Match]) -> Match | None:

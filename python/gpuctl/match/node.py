@@ -11,6 +11,7 @@ Example:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -114,7 +115,16 @@ def _constraints(checked: Checked) -> dict[str, Any]:
     for key, value in checked.values.items():
         if key not in KNOWN_KEYS:
             found.setdefault(key, value)
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: value for key, value in found.items() if _can_be_compared(value)}
+
+
+def _can_be_compared(value: Any) -> bool:
+    """A plain value, or a list of them."""
+    if isinstance(value, list):
+        return all(_can_be_compared(each) and not isinstance(each, list) for each in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, (str, int))
 
 
 def _with_names(node: Node, checked: Checked) -> Node:

@@ -25,7 +25,7 @@ _UNKNOWN = dict.fromkeys(
 
 def gpu_part(host: Host, environ: Environ, complain: Complain) -> dict[str, Any]:
     """All null where the node's GPUs cannot be read, which is not the same as none."""
-    ledger = read_ledger(host, complain)
+    ledger = read_ledger(host, environ, complain)
     told = {"leases": None, "drains": None} if ledger is None else ledger.told()
     try:
         inventory = host.discover(environ)

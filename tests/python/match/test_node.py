@@ -86,6 +86,20 @@ def test_a_key_of_the_wrong_type_is_a_problem_that_names_it() -> None:
     }
 
 
+@pytest.mark.parametrize("value", [float("nan"), [None], [[1]], {"a": 1}, None])
+def test_a_constraint_that_is_no_plain_value_is_none(value: Any) -> None:
+    node = Node.from_json({**EPN, "OS_NAME": value, "constraints": {"OS_NAME": value}})
+    assert "os_name" not in node.constraints
+    (only,) = [each for each in matcher().match(node).unmet if each.name == "os_name"]
+    assert (only.state, only.found) == ("unknown", None)
+    json.dumps(only._asdict(), allow_nan=False)
+
+
+def test_a_rank_without_end_is_none() -> None:
+    job = 'Executable = "x"; Rank = 1e400;'
+    assert matcher(job).match(Node.from_json(EPN)).rank == 0.0
+
+
 def test_the_same_key_twice_is_unknown() -> None:
     node = Node.from_json({**EPN, "ttl": 99999999})
     assert node.ttl_seconds is None

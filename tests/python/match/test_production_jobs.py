@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from gpuctl import jdl
-from gpuctl.match.conditions import Unmet
+from gpuctl.match.unmet import Unmet
 from gpuctl.match.evaluate import Match, Matcher, best_of, nearest
 from gpuctl.match.files import load_nodes
 from gpuctl.match.node import Node

@@ -9,7 +9,8 @@ is neither true nor false. A compiled expression keeps a count of its work, so o
 
 values.py     the values and their kinds
 grammar.py    text to nodes, by lark; nodes.py what they are, and back to text
-operators.py  what operators do; functions.py what functions do; both three-valued
+operators.py  what operators do, in three-valued logic
+functions.py  the table of functions; list_functions, text_functions, number_functions do it
 pattern.py    regular expressions in linear time
 compiler.py   nodes to closures
 

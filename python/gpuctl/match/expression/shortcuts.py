@@ -10,7 +10,8 @@ from typing import Callable
 
 from gpuctl.match.expression import operators
 from gpuctl.match.expression.budget import Budget
-from gpuctl.match.expression.functions import FUNCTIONS, has_text
+from gpuctl.match.expression.functions import FUNCTIONS
+from gpuctl.match.expression.list_functions import has_text
 from gpuctl.match.expression.nodes import Attribute, Binary, Call, Literal
 from gpuctl.match.expression.pattern import Pattern, PatternError
 from gpuctl.match.expression.values import ERROR, UNDEFINED, Value, folded
