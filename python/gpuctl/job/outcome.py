@@ -21,8 +21,8 @@ from gpuctl.job.options import JobOptions
 from gpuctl.job.refusal import EXIT_NEVER_STARTED, RefusedError
 from gpuctl.job.trace import Trace, now_usec
 from gpuctl.match.answer import unmet_json
-from gpuctl.match.unmet import Unmet
 from gpuctl.match.gpus import Choice
+from gpuctl.match.unmet import Unmet
 from gpuctl.settings import Settings
 
 __all__ = ["completed", "fence_json", "jdl_json", "match_json", "never_started"]

@@ -25,8 +25,8 @@ from gpuctl.job.plan import make_plan
 from gpuctl.job.refusal import EXIT_NEVER_STARTED, RefusedError
 from gpuctl.job.signals import Signals
 from gpuctl.job.trace import Trace
-from gpuctl.match.unmet import Unmet
 from gpuctl.match.gpus import Choice
+from gpuctl.match.unmet import Unmet
 from gpuctl.report import Report
 from gpuctl.sanity.answer import Answer
 from gpuctl.supervisor import Ended, Supervisor

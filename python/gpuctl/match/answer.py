@@ -8,9 +8,9 @@ from typing import Any
 
 from gpuctl.gpus import plain
 from gpuctl.jdl import JdlWarning
-from gpuctl.match.unmet import Unmet
 from gpuctl.match.evaluate import Match, best_of, nearest
 from gpuctl.match.requirements import Requirements
+from gpuctl.match.unmet import Unmet
 
 __all__ = ["answer_json", "answer_text", "requirements_json", "unmet_json"]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from gpuctl import jdl
-from gpuctl.match.unmet import Unmet
 from gpuctl.match.evaluate import Match, Matcher, best_of, nearest
 from gpuctl.match.files import load_nodes
 from gpuctl.match.node import Node
 from gpuctl.match.requirements import Requirements
+from gpuctl.match.unmet import Unmet
 from matching.make_jobs import NODES, rows
 from schemas import validate
 
