@@ -49,7 +49,7 @@ def of_status(status: Mapping[str, Any]) -> Ledger:
 
 
 def _lease(lease: Mapping[str, Any]) -> dict[str, Any]:
-    """What a broker wants to know of it; a lease without a job is somebody's who computes by hand."""
+    """What a broker wants to know of it; one without a job is somebody's who computes by hand."""
     job = lease["job"] or {"id": None, "resubmission": 0}
     return {
         "job_id": job["id"],
