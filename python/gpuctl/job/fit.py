@@ -16,9 +16,10 @@ from gpuctl.job.options import JobOptions
 from gpuctl.job.refusal import RefusedError
 from gpuctl.job.trace import Trace
 from gpuctl.match.answer import unmet_json
+from gpuctl.match.conditions import unmet_conditions
 from gpuctl.match.node import Node
 from gpuctl.match.requirements import Requirements
-from gpuctl.match.unmet import Unmet, unmet_conditions
+from gpuctl.match.unmet import Unmet
 from gpuctl.settings import Settings
 from gpuctl.sitemap import sitemap
 
