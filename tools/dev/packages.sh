@@ -25,6 +25,7 @@ have_python() { find_python >/dev/null; }
 have_doctest() { [[ -f /usr/include/doctest/doctest.h || -f /usr/local/include/doctest/doctest.h ]]; }
 have_certificates() { [[ -s /etc/ssl/certs/ca-certificates.crt || -d /etc/pki/tls/certs ]]; }
 have_lspci() { command -v lspci >/dev/null; }
+have_busybox() { command -v busybox >/dev/null; }
 have_chattr() { command -v chattr >/dev/null; }
 have_bwrap() { command -v bwrap >/dev/null; }
 have_find() { command -v find >/dev/null && command -v xargs >/dev/null; }
@@ -48,6 +49,7 @@ package_of() {
     certificates:*) echo ca-certificates ;;
     lspci:apt) echo pciutils pci.ids ;;
     lspci:dnf) echo pciutils hwdata ;;
+    busybox:*) echo busybox ;;
     chattr:* | mke2fs:*) echo e2fsprogs ;;
     opencl:apt) echo pocl-opencl-icd ocl-icd-libopencl1 ;;
     opencl:dnf) echo pocl ocl-icd ;;
