@@ -25,7 +25,7 @@ have_python() { find_python >/dev/null; }
 have_doctest() { [[ -f /usr/include/doctest/doctest.h || -f /usr/local/include/doctest/doctest.h ]]; }
 have_certificates() { [[ -s /etc/ssl/certs/ca-certificates.crt || -d /etc/pki/tls/certs ]]; }
 have_lspci() { command -v lspci >/dev/null; }
-have_busybox() { command -v busybox >/dev/null; }
+have_busybox() { command -v busybox >/dev/null || ! command -v apt-get >/dev/null; } # EL has none
 have_chattr() { command -v chattr >/dev/null; }
 have_bwrap() { command -v bwrap >/dev/null; }
 have_find() { command -v find >/dev/null && command -v xargs >/dev/null; }
