@@ -13,7 +13,7 @@ from gpuctl.host import Host
 from gpuctl.match.node import Node
 from gpuctl.sitemap import sitemap
 from gpuctl.sitemap.gpus import of_inventory
-from gpuctl.sitemap.ledger import Ledger
+from gpuctl.sitemap.ledger import Ledger, of_status
 from gpuctl.sitemap.machine import cores, disk, platform_of
 from gpuctl.sitemap.slot import close_storage, place, ttl_seconds, users, work_folder
 from gpuctl.sitemap.software import cvmfs, platforms_for
@@ -199,6 +199,40 @@ def test_the_gpu_part_of_composed_nodes(name: str, tmp_path: Path) -> None:
     if os.environ.get("GPUCTL_WRITE_GOLDEN"):
         golden.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     assert told == json.loads(golden.read_text("utf-8"))
+
+
+def test_what_the_ledger_says() -> None:
+    """In the form of `gpuctl status --json`."""
+    unit = {"id": "0000:03:00.0", "pci_address": "0000:03:00.0", "uuid": None, "parent_id": None}
+    held = {"job": {"id": "4711", "resubmission": 2}, "state": "held", "units": [unit]}
+    by_hand = {"job": None, "state": "releasing", "units": [{**unit, "id": "0000:27:00.0"}]}
+    waiting = {"job": {"id": "4712", "resubmission": 0}, "state": "waiting", "units": []}
+    status = {
+        "gpus": [
+            {"id": f"0000:{bus}:00.0", "available": bus == "43"} for bus in ("03", "27", "43")
+        ],
+        "leases": [{**each, "since_at": "2026-11-29T14:00:00.000Z"} for each in (held, by_hand)]
+        + [{**waiting, "since_at": None}],
+        "drains": [{"unit_id": "0000:63:00.0", "level": "evict"}],
+    }
+    ledger = of_status(status)
+    assert ledger.taken == {"0000:03:00.0", "0000:27:00.0"}
+    told = ledger.told()
+    assert told["leases"] == [
+        {
+            "job_id": "4711",
+            "resubmission": 2,
+            "gpu_ids": ["0000:03:00.0"],
+            "since_at": "2026-11-29T14:00:00.000Z",
+        },
+        {
+            "job_id": None,
+            "resubmission": 0,
+            "gpu_ids": ["0000:27:00.0"],
+            "since_at": "2026-11-29T14:00:00.000Z",
+        },
+    ]
+    assert told["drains"] == status["drains"]
 
 
 def test_without_a_ledger_nobody_knows_what_is_available(tmp_path: Path) -> None:
