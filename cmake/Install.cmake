@@ -30,3 +30,7 @@ install(TARGETS gpuctl RUNTIME DESTINATION ${GPUCTL_BINARY_FOLDER})
 if(TARGET gpuctl-sanity-probe)
   install(TARGETS gpuctl-sanity-probe RUNTIME DESTINATION ${GPUCTL_BINARY_FOLDER})
 endif()
+
+# How /run/gpuctl, the node's state directory, comes to be at each boot (docs/design/trust.md).
+install(FILES ${PROJECT_SOURCE_DIR}/cmake/gpuctl.tmpfiles.conf DESTINATION ${GPUCTL_SHARE_FOLDER}/tmpfiles.d
+  RENAME gpuctl.conf)

@@ -31,6 +31,11 @@ int dispatch(const Context& context) {
   const std::string verb = context.invocation.verb->name;
   if (verb == "discover") return run_discover(context);
   if (verb == "run") return run_run(context);
+  if (verb == "status") return run_status(context);
+  if (verb == "reserve") return run_reserve(context);
+  if (verb == "release") return run_release(context);
+  if (verb == "drain") return run_drain(context);
+  if (verb == "undrain") return run_undrain(context);
   if (verb == "tree") return run_tree(context);
   if (verb == "kill") return run_kill(context);
   if (verb == "cgroup") return run_cgroup(context);

@@ -5,16 +5,14 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "gpu_request.hpp"
 #include "gpuctl/base/json.hpp"
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/base/syscall_numbers.hpp"
 #include "gpuctl/fence/credentials.hpp"
 #include "gpuctl/fence/device_fence.hpp"
 #include "gpuctl/fence/masks.hpp"
-#include "gpuctl/gpu/inventory.hpp"
-#include "gpuctl/gpu/json.hpp"
 #include "gpuctl/job/supervisor.hpp"
-#include "inventory.hpp"
 #include "verbs.hpp"
 
 namespace gpuctl::app {
@@ -56,37 +54,19 @@ Result<void> add_variables(const Invocation& invocation, std::vector<std::string
   return {};
 }
 
+// A payload that gets no GPU is told so: what the slot's masks say is not for it.
 Result<void> add_gpus(const Context& context, job::Spec& spec) {
-  std::vector<gpu::Gpu> node;
-  std::vector<gpu::Gpu> assigned;
-  const std::vector<std::string> ids = context.invocation.all("gpu");
+  Result<std::optional<job::GpuOrder>> order = gpu_order(context);
+  if (!order) return fail(order.error());
+  spec.gpus = std::move(*order);
+  if (spec.gpus) return {};
   const Result<HostFs> fs = context.open_root();
   if (!fs) return fail(fs.error());
-  if (!ids.empty()) {
-    Result<gpu::DiscoverOptions> options =
-        gpu::make_discover_options(context.config.text("pci_ids"));
-    if (!options) return fail(options.error());
-    options->slot = slot_env(context.environment);
-    Result<gpu::Inventory> inventory = gpu::discover(*fs, *options);
-    if (!inventory) return fail(inventory.error());
-    node = std::move(inventory->gpus);
-  }
-  Json records = Json::array();
-  for (const std::string& id : ids) {
-    const auto found =
-        std::find_if(node.begin(), node.end(), [&](const gpu::Gpu& each) { return each.id == id; });
-    if (found == node.end())
-      return usage("no GPU `" + printable(id) + "` on this node: `gpuctl discover` lists them");
-    assigned.push_back(*found);
-    records.push_back(gpu::to_json(*found));
-  }
-  for (const auto& [name, value] : fence::mask_variables(node, assigned))
-    set_variable(spec.environment, name, value);
-  spec.gpus_json = to_line(records);
-  spec.has_gpus = !assigned.empty();
-  Result<fence::DevicePlan> devices = fence::plan_devices(*fs, assigned);
+  Result<fence::DevicePlan> devices = fence::plan_devices(*fs, {});
   if (!devices) return fail(devices.error());
   spec.devices = std::move(*devices);
+  for (const auto& [name, value] : fence::mask_variables({}, {}))
+    set_variable(spec.environment, name, value);
   return {};
 }
 
@@ -303,6 +283,23 @@ int run_run(const Context& context) {
   close_on_exec_all();
   Result<job::Spec> spec = make_spec(context);
   if (!spec) return refuse(context, spec.error());
+  StderrLog log(context.quiet);
+  return job::supervise(std::move(*spec), &log).exit_code;
+}
+
+// The same supervisor with the lightest of fences: the proof of the end is what gives the GPUs back.
+int run_held(const Context& context) {
+  close_on_exec_all();
+  Result<job::Spec> spec = make_spec(context);
+  if (!spec) return complain(spec.error(), 2);
+  if (!spec->gpus) {
+    Result<job::GpuOrder> any = plain_order(context);
+    if (!any) return complain(any.error(), 2);
+    spec->gpus = std::move(*any);
+  }
+  spec->cgroups = false;
+  spec->strongest_fence = fence::ProcessFence::session;
+  spec->fence_demand = job::FenceDemand::advisory;
   StderrLog log(context.quiet);
   return job::supervise(std::move(*spec), &log).exit_code;
 }

@@ -22,7 +22,47 @@ const std::vector<Verb>& verbs() {
        "gpuctl run -- make test                           # supervise a command\n"
        "gpuctl run --ttl 2h --report r.json -- ./train.sh # end it after two hours, write the "
        "report\n"
-       "gpuctl run --gpu 0000:63:00.0 -- ./simulate       # show it this GPU only"},
+       "gpuctl run --gpus 2 --model A100 --wait 10m -- ./train.sh   # wait for its turn\n"
+       "gpuctl run --gpu 0000:63:00.0 -- ./simulate       # this GPU only"},
+      {"status", false, "", false, "the GPUs with their leases, drains and who holds them",
+       "A lease is `held` while its holder lives, and `releasing` until nothing of its job is left "
+       "and nobody has a node of\n"
+       "its GPUs open; who keeps it is named. `--repair` puts right what a crash left; nothing "
+       "else "
+       "is written.",
+       "gpuctl status                       # a table for people\n"
+       "gpuctl status --repair              # finish what a crash left\n"
+       "gpuctl status --history             # why each lease came to be and ended\n"
+       "gpuctl status --watch               # one JSON object a change"},
+      {"reserve", false, "[--] [COMMAND [ARGUMENT...]]", true,
+       "reserve GPUs for a command, or for an agent that comes and goes",
+       "With a command the GPUs are held while it runs, and it sees only those. With `--owner-pid` "
+       "the lease is recorded: it\n"
+       "lasts until `gpuctl release`, or until that process is gone, its cgroup is empty and "
+       "nobody "
+       "has a node of the GPUs\n"
+       "open. All GPUs of one request are given together or none.",
+       "gpuctl reserve --gpus 2 -- ./train.sh                  # hold two while it runs\n"
+       "gpuctl reserve --job 4711 --owner-pid $$ --model A100   # prints the lease and its GPUs\n"
+       "gpuctl release --job 4711"},
+      {"release", false, "[LEASE]", false, "give a recorded lease back",
+       "Only when it is proven that nothing of its job is left; else it stays `releasing`, with "
+       "those who keep it, and the\n"
+       "exit code is 1. A lease that is held is given back by its holder: end that job instead.",
+       "gpuctl release 3f9a0c1d2e4b5a69\ngpuctl release --job 4711"},
+      {"drain", false, "GPU", false, "give a GPU no new jobs; the rest of the node goes on serving",
+       "Of three strengths: `inform` only tells, `no-new-jobs` lets the running one finish, "
+       "`evict` "
+       "ends it. Partitions go\n"
+       "with their GPU. For root, the owner of the state directory, or the group that it belongs "
+       "to.",
+       "gpuctl drain 0000:63:00.0 --reason 'ECC errors' --until-check\n"
+       "gpuctl drain 0000:63:00.0 --reason 'new driver' --level evict --for 2h"},
+      {"undrain", false, "GPU [-- CHECK [ARGUMENT...]]", true, "give a drained GPU jobs again",
+       "With a check, which sees this GPU only, it must pass first; a drain with `--until-check` "
+       "demands one.",
+       "gpuctl undrain 0000:63:00.0\n"
+       "gpuctl undrain 0000:63:00.0 -- ./computes-right.sh"},
       {"tree", false, "[PID]", false, "show the processes of a process, a cgroup or a job",
        "Each with its state, CPU time, memory and the GPU device nodes that it holds open. Costs "
        "what the tree costs,\n"
@@ -201,14 +241,48 @@ const std::vector<Flag>& flags() {
       {"help", 'h', nullptr, "", false, "explain the verb and its flags"},
       {"version", 0, nullptr, "", false, "print the version"},
 
-      {"pci-ids", 0, "FILE", "discover,run,job,probe,export,sanity", false,
+      {"pci-ids", 0, "FILE", "discover,run,job,probe,export,sanity,status,reserve", false,
        "names of PCI devices to use where FILE is newer than those built in; none: never"},
-      {"job", 0, "ID", "run,job,kill,tree", false,
+      {"job", 0, "ID", "run,job,kill,tree,reserve,release", false,
        "the job's id: letters, digits, `.`, `_`, `-`; at most 64"},
-      {"resubmission", 0, "N", "run,job,kill,tree", false,
+      {"resubmission", 0, "N", "run,job,kill,tree,reserve", false,
        "which resubmission of the job this is [0]"},
-      {"gpu", 0, "ID", "run,export,sanity", true, "a GPU, by its id in `gpuctl discover`"},
-      {"lease", 0, "ID", "export", false, "a lease by its id, or by its job's"},
+      {"gpus", 0, "N", "run,reserve", false,
+       "how many GPUs, all or none [1 where one is asked for]"},
+      {"gpu", 0, "ID", "run,reserve,export,sanity", true,
+       "this GPU or partition, by its id in `gpuctl discover`; may be given several times"},
+      {"vendor", 0, "NAME", "run,reserve", true, "nvidia, amd or intel; any of several will do"},
+      {"model", 0, "NAME", "run,reserve", true,
+       "words of a model's name, whole and in order: A100, 'MI50 32GB'; any of several will do"},
+      {"arch", 0, "NAME", "run,reserve", true,
+       "an architecture, chip or isa: Ampere, gfx906; any of several will do"},
+      {"min-memory", 0, "SIZE", "run,reserve", false,
+       "memory of each GPU: 40G decimal, 40GiB binary; 7 % less will do"},
+      {"same", 0, "WHAT", "run,reserve", false, "numa: all GPUs on one NUMA node"},
+      {"exclude", 0, "ID", "run,reserve", true, "not this GPU"},
+      {"allow-integrated", 0, nullptr, "run,reserve", false,
+       "an integrated GPU will do, also where no model is named"},
+      {"even-drained", 0, nullptr, "run", false,
+       "a drained GPU too, to check it (for those who may drain)"},
+      {"wait", 0, "DUR", "run,reserve,job", false,
+       "wait this long for GPUs that are taken, first come first served [not at all]"},
+      {"owner-pid", 0, "PID", "reserve", false, "record the lease for this process"},
+      {"cgroup", 0, "PATH", "reserve", false,
+       "with --owner-pid: the job's cgroup (v2), which keeps the lease while it has processes"},
+      {"expires", 0, "DUR", "reserve", false,
+       "with --owner-pid: after this time it is given back as soon as that is proven to be safe"},
+      {"reason", 0, "TEXT", "drain,undrain", false, "why, for the history"},
+      {"level", 0, "LEVEL", "drain", false, "inform, no-new-jobs or evict [no-new-jobs]"},
+      {"for", 0, "DUR", "drain", false, "how long [until undrain]"},
+      {"until-check", 0, nullptr, "drain", false, "undrain demands a check that passes"},
+      {"repair", 0, nullptr, "status", false, "put right what a crash left"},
+      {"history", 0, nullptr, "status", false, "every decision with its reason"},
+      {"watch", 0, nullptr, "status", false, "one JSON object a change"},
+      {"count", 0, "N", "status", false, "with --watch: stop after N objects"},
+      {"lease", 0, "ID", "run,export", false,
+       "a lease by its id, or by its job's, with --gpu a part of it; who holds it gives it back"},
+      {"ledger-scope", 0, "SCOPE", "run,reserve,release,status,drain,undrain,job", false,
+       "node, or slot: reserve although only this slot sees the ledger [node]"},
       {"lease-file", 0, "FILE", "export", false,
        "write the lease to FILE, read-only, and show it inside as GPUCTL_LEASE_FILE"},
       {"workdir", 0, "DIR", "run,job", false,
@@ -328,7 +402,7 @@ const std::vector<ExitCode>& exit_codes() {
       {2, "usage or configuration error; nothing was done"},
       {3, "gpuctl failed and the answer is unknown"},
       {4, "partial: printed, but something could not be read (see `problems`)"},
-      {124, "run, job: the TTL ended the payload"},
+      {124, "run, job, reserve: the TTL ended the payload"},
       {125,
        "run, job: the payload never started (no GPU, fence, gpuctl itself); it is safe to put the "
        "job back"},

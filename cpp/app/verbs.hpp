@@ -7,6 +7,12 @@ namespace gpuctl::app {
 
 int run_discover(const Context& context);
 int run_run(const Context& context);
+int run_held(const Context& context);  // `reserve -- COMMAND`
+int run_reserve(const Context& context);
+int run_release(const Context& context);
+int run_status(const Context& context);
+int run_drain(const Context& context);
+int run_undrain(const Context& context);
 int run_tree(const Context& context);
 int run_kill(const Context& context);
 int run_cgroup(const Context& context);

@@ -208,6 +208,10 @@ const std::vector<ConfigKey>& config_keys() {
        "parent of the jobs' work directories"},
       {"fence", "GPUCTL_FENCE", "fence", Kind::choice, Order::later_choice_is_stronger, "best",
        "advisory|best|strict", "how firmly a job is kept to its own GPUs"},
+      {"ledger_scope", "GPUCTL_LEDGER_SCOPE", "ledger-scope", Kind::choice,
+       Order::later_choice_is_stronger, "node", "slot|node",
+       "node: reserve only where the whole node sees the ledger; slot: also where only this slot "
+       "does"},
       {"leave_slot", "GPUCTL_LEAVE_SLOT", "leave-slot", Kind::choice,
        Order::later_choice_is_stronger, "auto", "auto|never",
        "whether gpuctl may leave the slot's cgroup for a scope of systemd, with the same limits"},

@@ -17,8 +17,10 @@ pybind11::str os_text(const std::string& bytes);
 void bind_base(pybind11::module_& module);        // settings, ids, stamps
 void bind_gpu(pybind11::module_& module);         // the inventory
 void bind_catalogue(pybind11::module_& module);   // what ids alone tell of a GPU
+void bind_match(pybind11::module_& module);       // does a GPU fit a wish
 void bind_proc(pybind11::module_& module);        // snapshots, identities, trees
 void bind_cgroup(pybind11::module_& module);      // homes, limits, accounting
+void bind_lease(pybind11::module_& module);       // the ledger
 void bind_job(pybind11::module_& module);         // kill reasons
 void bind_kill(pybind11::module_& module);        // ending processes, cgroups and jobs
 void bind_quarantine(pybind11::module_& module);  // a GPU that gets no new jobs

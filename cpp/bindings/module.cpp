@@ -6,8 +6,10 @@ PYBIND11_MODULE(_core, module) {
   gpuctl::bindings::bind_base(module);
   gpuctl::bindings::bind_gpu(module);
   gpuctl::bindings::bind_catalogue(module);
+  gpuctl::bindings::bind_match(module);
   gpuctl::bindings::bind_proc(module);
   gpuctl::bindings::bind_cgroup(module);
+  gpuctl::bindings::bind_lease(module);
   gpuctl::bindings::bind_job(module);
   gpuctl::bindings::bind_kill(module);
   gpuctl::bindings::bind_expose(module);

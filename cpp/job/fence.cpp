@@ -111,7 +111,7 @@ bool fence_is_enough(Run& run) {
   if (run.spec.fence_demand == FenceDemand::strict &&
       (!proven || child.device == DeviceFence::advisory))
     return never_started(run, "FENCE", strict_needs(child));
-  const bool must_hold = run.spec.fence_demand == FenceDemand::best && run.spec.has_gpus;
+  const bool must_hold = run.spec.fence_demand == FenceDemand::best && run.given;
   if (!must_hold || proven) return true;
   std::string words = "no device fence holds: " + child.proof.failure;
   for (const std::string& note : child.notes) words += "; " + note;

@@ -12,6 +12,7 @@
 #include "gpuctl/cgroup/delegation.hpp"
 #include "gpuctl/job/report.hpp"
 #include "gpuctl/job/workdir.hpp"
+#include "gpus.hpp"
 #include "recorded.hpp"
 #include "report_file.hpp"
 
@@ -60,6 +61,8 @@ Report report_of(const JobRecord& job, const JobDir& directory, const kill::Repo
   report.kill_reason = reason != nullptr ? reason : &kill_reason("KILLED");
   report.kill_detail = "its supervisor died; finished by its records";
   report.kill = kill;
+  if (const auto payload = read_payload_record(directory.dir.get()); payload)
+    report.lease_id = payload->lease_id;
   report.problems.emplace_back(
       "the supervisor died before the job was over: exit status and usage are unknown");
   return report;
@@ -122,6 +125,7 @@ Finished already_over(const HostFs& fs, const JobDir& directory, const JobRecord
   Report unused;
   clean_workdir(job, unused);
   clean_group(fs, job, directory, unused);
+  if (auto kept = release_gpus_of(directory, job)) finished.problems.push_back(*kept);
   const Result<Fd> fd = open_at(directory.dir.get(), kReportFile, O_RDONLY | O_NOFOLLOW);
   const Result<std::string> text =
       fd ? read_all(fd->get(), kMaxReportBytes, kReportFile) : fail(fd.error());
@@ -156,6 +160,7 @@ Finished report_end(const HostFs& fs, const JobDir& directory, const JobRecord& 
     clean_workdir(job, report);
     if (kill) clean_group(fs, job, directory, report);
   }
+  if (auto kept = release_gpus_of(directory, job)) report.problems.push_back(*kept);
   const std::string text = to_text(to_json(report));
   if (const Result<void> written = replace_file(directory.dir.get(), kReportFile, text); !written) {
     finished.problems.push_back(written.error().message());

@@ -29,6 +29,7 @@ Result<void> write(int job_dir_fd, const JobRecord& job) {
     record.set("cgroup.place", *job.cgroup_place);
     record.set("cgroup.name", job.cgroup_name);
   }
+  if (job.gpu_root) record.set("gpu_root", *job.gpu_root);
   record.set_list("argv", job.argv);
   return write_record(job_dir_fd, kJobRecord, record);
 }
@@ -56,6 +57,7 @@ Result<JobRecord> read_job_record(int job_dir_fd) {
                     record->get_unsigned("workdir.inode").value_or(0U)};
   job.cgroup_place = record->find("cgroup.place");
   job.cgroup_name = record->find("cgroup.name").value_or("");
+  job.gpu_root = record->find("gpu_root");
   job.argv = record->find_list("argv");
   return job;
 }
@@ -70,6 +72,7 @@ Result<void> write(int job_dir_fd, const PayloadRecord& payload) {
   if (payload.cgroup_inode != 0) record.set("cgroup_inode", payload.cgroup_inode);
   if (payload.ttl_deadline)
     record.set("ttl_deadline", static_cast<std::uint64_t>(*payload.ttl_deadline));
+  if (!payload.lease_id.empty()) record.set("lease_id", payload.lease_id);
   return write_record(job_dir_fd, kPayloadRecord, record);
 }
 
@@ -93,6 +96,7 @@ Result<PayloadRecord> read_payload_record(int job_dir_fd) {
   payload.cgroup_inode = record->get_unsigned("cgroup_inode").value_or(0U);
   if (record->find("ttl_deadline"))
     payload.ttl_deadline = record->get_unsigned("ttl_deadline").value_or(0U);
+  payload.lease_id = record->find("lease_id").value_or("");
   return payload;
 }
 

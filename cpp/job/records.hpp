@@ -34,6 +34,7 @@ struct JobRecord {
   FileId workdir_id;
   std::optional<std::string> cgroup_place;  // where the job's own is made, before it is made
   std::string cgroup_name;                  // bears the nonce
+  std::optional<std::string> gpu_root;      // whose GPUs it reserves; absent: none
 };
 
 // Written while the payload waits for its exec.
@@ -45,6 +46,7 @@ struct PayloadRecord {
   std::optional<std::string> cgroup_path;  // the job's own, else the supervisor's
   std::uint64_t cgroup_inode = 0;          // of the job's own; 0: it has none
   std::optional<Usec> ttl_deadline;        // monotonic
+  std::string lease_id;                    // empty: no GPU
 };
 
 // Written when a kill is accepted, and at each of its stages.

@@ -155,7 +155,7 @@ Json to_json(const Report& report) {
   json["wall_usec"] = report.wall_usec;
   add_usage(json, report.usage);
   json["gpus"] = Json::parse(report.gpus_json);
-  json["lease_id"] = nullptr;
+  json["lease_id"] = report.lease_id.empty() ? Json(nullptr) : Json(report.lease_id);
   json["cgroup"] = cgroup_json(report.cgroup);
   json["oom"] = oom_json(report.oom);
   json["fence"] = fence_json(report.fence);

@@ -19,6 +19,7 @@
 #include "gpuctl/job/trace.hpp"
 #include "gpuctl/job/workdir.hpp"
 #include "gpuctl/kill/engine.hpp"
+#include "gpuctl/lease/ledger.hpp"
 #include "gpuctl/proc/identity.hpp"
 #include "records.hpp"
 
@@ -40,6 +41,10 @@ struct Run {
   std::optional<JobDir> directory;
   JobRecord record;
   std::optional<ControlServer> control;
+  std::optional<HostFs> hardware;  // whose GPUs, where the job wants some
+  std::optional<lease::Ledger> ledger;
+  std::optional<lease::Held> lease;  // ours to give back
+  std::optional<GivenGpus> given;
   std::optional<Workdir> workdir;
   std::optional<Tether> tether;        // where the supervisor came from, once it has left
   std::optional<cgroup::Place> place;  // where the job's own cgroup goes

@@ -14,6 +14,7 @@
 #include "gpuctl/job/finish.hpp"
 #include "gpuctl/kill/cgroup_target.hpp"
 #include "gpuctl/proc/identity.hpp"
+#include "gpus.hpp"
 #include "group.hpp"
 #include "report_file.hpp"
 #include "run.hpp"
@@ -53,7 +54,6 @@ bool fill_identity(Run& run) {
   report.id = run.spec.id ? *run.spec.id : "run-" + report.nonce.substr(0, 12);
   report.resubmission = run.spec.resubmission;
   report.command = run.spec.argv;
-  report.gpus_json = run.spec.gpus_json;
   report.batch = run.spec.batch;
   report.fence.withheld = run.spec.withheld;
   report.hostname = hostname();
@@ -76,6 +76,7 @@ bool fill_identity(Run& run) {
   run.record.argv = run.spec.argv;
   run.record.supervisor = *self;
   run.record.report_path = run.spec.report_path;
+  if (run.spec.gpus) run.record.gpu_root = run.spec.gpus->root;
   return true;
 }
 
@@ -181,6 +182,14 @@ Result<void> record_payload(Run& run) {
   if (run.report.cgroup) payload.cgroup_path = run.report.cgroup->path;
   if (run.group) payload.cgroup_inode = run.group->inode;
   payload.ttl_deadline = run.ttl_deadline;
+  payload.lease_id = run.report.lease_id;
+  lease::Payload place;
+  if (child.fence == fence::ProcessFence::pid_namespace) place.init = payload.init;
+  if (run.group) {
+    place.cgroup_path = payload.cgroup_path;
+    place.cgroup_inode = payload.cgroup_inode;
+  }
+  if (Result<void> noted = note_payload(run, place); !noted) return noted;
   return write(run.directory->dir.get(), payload);
 }
 
@@ -263,7 +272,9 @@ bool never_started(Run& run, const char* kill_reason_name, const std::string& de
 
 bool start(Run& run) {
   run.trace.mark("accepted");
-  if (!fill_identity(run) || !open_state(run) || !make_sandbox(run) || !launch(run)) return false;
+  if (!fill_identity(run) || !open_state(run) || !take_gpus(run) || !make_sandbox(run) ||
+      !launch(run))
+    return false;
   say_fence(run);
   run.started_monotonic = monotonic_usec();
   run.report.started_at = realtime_usec();

@@ -11,6 +11,7 @@
 #include <csignal>
 
 #include "gpuctl/base/json.hpp"
+#include "gpus.hpp"
 #include "group.hpp"
 #include "recorded.hpp"
 #include "relay.hpp"
@@ -221,6 +222,7 @@ Outcome conclude(Run& run) {
     keep_output(run);
     clean_workdir(run);
   }
+  release_gpus(run);
   say_end(run);
   run.report.ended_at = realtime_usec();
   run.report.timeline = run.trace.timeline();

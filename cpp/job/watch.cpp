@@ -51,6 +51,7 @@ class Watch {
       read_signals();
       read_tether();
       read_control();
+      read_lease();
       reap();
     }
   }
@@ -65,6 +66,7 @@ class Watch {
     if (!payload_ended_ && has_init()) waiting_.push_back({run_.child->channel.get(), POLLIN, 0});
     if (!exec_known_ && now >= exec_look_at_)
       waiting_.push_back({run_.child->exec_error.get(), POLLIN, 0});
+    if (lease_fd_ >= 0) waiting_.push_back({lease_fd_, POLLIN, 0});
     if (run_.tether && run_.tether->fd() >= 0) waiting_.push_back({run_.tether->fd(), POLLIN, 0});
     for (const int fd : control_descriptors()) waiting_.push_back({fd, POLLIN, 0});
     ::poll(waiting_.data(), waiting_.size(), timeout_ms(now));
@@ -162,6 +164,13 @@ class Watch {
     const std::string name = number == SIGINT ? "SIGINT" : "SIG" + std::string(sigabbrev(number));
     const Usec grace = std::min(run_.spec.forced_kill_timeout, run_.spec.outer_grace);
     begin_ending("KILLED", name + " from " + sender, number == SIGINT ? SIGINT : SIGTERM, grace);
+  }
+
+  // A drain of one of its GPUs may end the job.
+  void read_lease() {
+    if (lease_fd_ < 0 || !has_news(lease_fd_)) return;
+    const std::optional<std::string> evicted = run_.lease->evicted();
+    if (evicted) begin_ending("KILLED", *evicted, SIGTERM, run_.spec.forced_kill_timeout);
   }
 
   static const char* sigabbrev(int number) {
@@ -355,6 +364,7 @@ class Watch {
   std::optional<SlotGuard> slot_guard_;
   Usec next_sample_ = 0;
   Usec exec_look_at_ = monotonic_usec() + (run_.trace.is_followed() ? 0 : kExecLook);
+  int lease_fd_ = run_.lease ? run_.lease->fd() : -1;
   std::uint64_t asked_ticks_ = 0;  // when TERM went out last; 0: not yet
   bool exec_known_ = false;
   bool payload_ended_ = false;

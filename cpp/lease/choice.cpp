@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "core.hpp"
 
@@ -113,6 +114,23 @@ Gpus pick_by_tier(const Request& request, const Gpus& free) {
   return {};
 }
 
+// The order in which one that waits would take them: those of the group where most are free already, when they have to be
+// of one, so that what it collects is of use.
+Gpus by_preference(const Request& request, Gpus candidates, const Gpus& free) {
+  std::map<std::string, int> free_in;
+  if (request.together != Together::anywhere) {
+    for (const gpu::Gpu* each : free) --free_in[group_of(*each)];
+  }
+  const auto key = [&](const gpu::Gpu* each) {
+    const auto group = free_in.find(group_of(*each));
+    return std::tuple(group == free_in.end() ? 0 : group->second, tier(*each),
+                      is_far(request, *each));
+  };
+  std::stable_sort(candidates.begin(), candidates.end(),
+                   [&](const gpu::Gpu* a, const gpu::Gpu* b) { return key(a) < key(b); });
+  return candidates;
+}
+
 bool is_taken(const gpu::Gpu& gpu, const std::vector<Unit>& taken) {
   const Unit unit = unit_of(gpu);
   return std::any_of(taken.begin(), taken.end(),
@@ -138,10 +156,9 @@ Choice choose(const Request& request, const std::vector<gpu::Gpu>& node,
     if (!is_taken(*each, taken)) free.push_back(each);
   }
   for (const gpu::Gpu* each : pick_by_tier(request, free)) choice.chosen.push_back(*each);
-  std::stable_sort(candidates.begin(), candidates.end(), [&](const gpu::Gpu* a, const gpu::Gpu* b) {
-    return std::pair(tier(*a), is_far(request, *a)) < std::pair(tier(*b), is_far(request, *b));
-  });
-  for (const gpu::Gpu* each : candidates) choice.candidates.push_back(each->id);
+  choice.possible = !choice.chosen.empty() || !pick_by_tier(request, candidates).empty();
+  for (const gpu::Gpu* each : by_preference(request, candidates, free))
+    choice.candidates.push_back(each->id);
   return choice;
 }
 

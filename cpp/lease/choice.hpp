@@ -17,6 +17,7 @@ namespace gpuctl::lease::internal {
 
 struct Choice {
   std::vector<gpu::Gpu> chosen;         // empty: not enough
+  bool possible = false;                // were all of them free
   std::vector<std::string> candidates;  // ids that would do, taken ones too; best first
   std::vector<std::pair<std::string, std::string>>
       rejected;  // id and why, of each that is no candidate

@@ -1,13 +1,16 @@
 #include "core.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <ctime>
 
@@ -35,12 +38,6 @@ void read_other(Core& core, Book& book, uid_t uid) {
   }
   for (const Slot& slot : (*table)->slots()) book.records.push_back(load(**table, slot));
   book.others.push_back(std::move(**table));
-}
-
-std::vector<std::string> names_in(const Core& core) {
-  Result<Fd> again = open_at(core.dir.get(), ".", O_RDONLY | O_DIRECTORY);
-  if (!again) return {};
-  return Dir(std::move(*again), core.path).names().value_or(std::vector<std::string>());
 }
 
 }  // namespace
@@ -73,6 +70,21 @@ void Critical::leave() {
   step("left");
 }
 
+std::vector<std::string> names_in(const Core& core) {
+  std::vector<std::string> names;
+  alignas(dirent64) std::array<char, 4096> buffer{};
+  ::lseek(core.dir.get(), 0, SEEK_SET);
+  while (true) {
+    const long got = ::syscall(SYS_getdents64, core.dir.get(), buffer.data(), buffer.size());
+    if (got <= 0) return names;
+    for (long at = 0; at < got;) {
+      const auto* entry = reinterpret_cast<const dirent64*>(buffer.data() + at);
+      names.emplace_back(entry->d_name);
+      at += entry->d_reclen;
+    }
+  }
+}
+
 const Table* Book::table_of(const Core& core, uid_t uid) const {
   if (uid == core.uid) return core.own ? &*core.own : nullptr;
   const auto found = std::find_if(others.begin(), others.end(),
@@ -94,11 +106,12 @@ Book read_book(Core& core) {
   if (core.own) {
     for (const Slot& slot : core.own->slots()) book.records.push_back(load(*core.own, slot));
   }
-  for (const std::string& name : names_in(core)) {
+  const std::vector<std::string> names = names_in(core);
+  for (const std::string& name : names) {
     const std::optional<uid_t> uid = table_owner(name);
     if (uid && (*uid != core.uid || !core.own)) read_other(core, book, *uid);
   }
-  book.drains = read_drains(core, book.problems);
+  book.drains = read_drains(core, names, book.problems);
   return book;
 }
 

@@ -92,7 +92,13 @@ std::vector<std::string> settle(Core& core, Book& book);
 // Damaged and outdated records of ours. Words for each.
 std::vector<std::string> mend(Core& core);
 
-std::vector<Drain> read_drains(const Core& core, std::vector<Error>& problems);
+// Names in the ledger's directory, in any order, by its own descriptor: each operation asks, so it must cost little. Under
+// the ledger's lock, since that descriptor has one position.
+std::vector<std::string> names_in(const Core& core);
+
+// `names`: of names_in().
+std::vector<Drain> read_drains(const Core& core, const std::vector<std::string>& names,
+                               std::vector<Error>& problems);
 const Drain* find_drain(const std::vector<Drain>& drains, const Unit& unit);
 
 // The path by which an open directory can be named.

@@ -69,17 +69,15 @@ Result<Record> read_file_of(const Core& core, uid_t uid) {
   return text ? Record::from_text(*text, kKind, kVersion, name) : fail(text.error());
 }
 
-std::vector<uid_t> users_with_drains(const Core& core) {
+std::vector<uid_t> users_with_drains(const std::vector<std::string>& names) {
   std::vector<uid_t> users;
-  Result<Fd> again = open_at(core.dir.get(), ".", O_RDONLY | O_DIRECTORY);
-  if (!again) return users;
-  for (const std::string& name :
-       Dir(std::move(*again), core.path).names().value_or(std::vector<std::string>())) {
+  for (const std::string& name : names) {
     if (name.compare(0, kPrefix.size(), kPrefix) != 0) continue;
     const Result<std::uint64_t> uid =
         parse_unsigned(std::string_view(name).substr(kPrefix.size()), "uid", 10, 0xfffffffe);
     if (uid) users.push_back(static_cast<uid_t>(*uid));
   }
+  std::sort(users.begin(), users.end());
   return users;
 }
 
@@ -106,9 +104,10 @@ std::vector<Drain> latest(const std::vector<Drain>& words) {
   return found;
 }
 
-std::vector<Drain> all_words(const Core& core, std::vector<Error>& problems) {
+std::vector<Drain> all_words(const Core& core, const std::vector<std::string>& names,
+                             std::vector<Error>& problems) {
   std::vector<Drain> words;
-  for (const uid_t uid : users_with_drains(core)) {
+  for (const uid_t uid : users_with_drains(names)) {
     if (!may_drain(core, uid)) continue;
     for (Drain& each : drains_of(core, uid, problems)) words.push_back(std::move(each));
   }
@@ -121,8 +120,9 @@ bool may_drain(const Core& core, uid_t uid) {
   return uid == 0 || uid == core.state_owner || core.drains_are_of_a_group;
 }
 
-std::vector<Drain> read_drains(const Core& core, std::vector<Error>& problems) {
-  std::vector<Drain> found = latest(all_words(core, problems));
+std::vector<Drain> read_drains(const Core& core, const std::vector<std::string>& names,
+                               std::vector<Error>& problems) {
+  std::vector<Drain> found = latest(all_words(core, names, problems));
   const Usec now = realtime_usec();
   found.erase(std::remove_if(found.begin(), found.end(),
                              [&](const Drain& each) {
@@ -143,7 +143,7 @@ const Drain* find_drain(const std::vector<Drain>& drains, const Unit& unit) {
 // Our words about other units stay; about this one only the new word does.
 Result<void> say(Core& core, Drain drain) {
   std::vector<Error> problems;
-  for (const Drain& each : all_words(core, problems))
+  for (const Drain& each : all_words(core, names_in(core), problems))
     drain.sequence = std::max(drain.sequence, each.sequence + 1);
   std::vector<Drain> ours = drains_of(core, core.uid, problems);
   ours.erase(std::remove_if(ours.begin(), ours.end(),

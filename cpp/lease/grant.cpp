@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "choice.hpp"
+#include "drains.hpp"
 #include "held.hpp"
 #include "steps.hpp"
 
@@ -41,7 +42,9 @@ class Attempt {
       Result<std::optional<Granted>> got = try_once(*node);
       if (!got) return fail(got.error());
       if (*got) return std::move(**got);
-      if (!patience_.wait || monotonic_usec() >= deadline) return fail(give_up(shortage()));
+      const bool never = !queued_ && !choice_.possible;
+      if (!patience_.wait || never || monotonic_usec() >= deadline)
+        return fail(give_up(shortage()));
       if (!wait_for_news(deadline))
         return fail(give_up({ErrorCode::unavailable, 0, "", "told to stop waiting for a GPU"}));
     }
@@ -112,8 +115,7 @@ class Attempt {
     unwatched_ = std::any_of(book.records.begin(), book.records.end(), [](const Stored& each) {
       return each.lease.way == Way::recorded || each.lease.state == State::releasing;
     });
-    if (!patience_.wait || choice_.candidates.size() < request_.wish.count)
-      return std::optional<Granted>();
+    if (!patience_.wait || (!queued_ && !choice_.possible)) return std::optional<Granted>();
     if (Result<void> queued = queue_up(book); !queued) return fail(queued.error());
     return std::optional<Granted>();
   }
@@ -122,7 +124,8 @@ class Attempt {
                                                  const Book& book) {
     std::vector<Unit> taken = taken_units(book, node);
     while (true) {
-      choice_ = choose(request_, node, taken, book.drains);
+      const bool free_to_check = request_.even_drained && may_drain(core_, core_.uid);
+      choice_ = choose(request_, node, taken, free_to_check ? std::vector<Drain>() : book.drains);
       if (choice_.chosen.empty()) return std::optional<Granted>();
       std::vector<UnitLock> locks;
       std::optional<Unit> busy;
@@ -249,7 +252,7 @@ class Attempt {
     for (const gpu::Gpu& each : choice_.chosen) stored_.lease.units.push_back(unit_of(each));
     const bool waited = queued_;
     stored_.candidates.clear();
-    stored_.granted_boot = boottime_usec();
+    stored_.lease.granted_boot = boottime_usec();
     if (done) done = write_given(waited);
     if (!done) return fail(give_up_locked(done.error()));
     stored_.lease.state = State::held;
@@ -266,12 +269,12 @@ class Attempt {
     if (Result<void> written = write_record(); !written) return written;
     stored_.entry.state = EntryState::prepared;
     stored_.entry.since = realtime_usec();
+    if (Result<void> written = core_.own->write_entry(stored_.slot, stored_.entry); !written)
+      return written;
     if (Result<void> told = core_.audit.write(core_.dir.get(), "granted", stored_.lease,
                                               waited ? "its turn has come" : "free");
         !told)
       return told;
-    if (Result<void> written = core_.own->write_entry(stored_.slot, stored_.entry); !written)
-      return written;
     stored_.entry.state = EntryState::held;
     Result<void> written = core_.own->write_entry(stored_.slot, stored_.entry);
     if (written && waited) core_.own->poke();  // what was promised to us beyond this is free
@@ -279,6 +282,8 @@ class Attempt {
   }
 
   Result<void> queue_up(const Book& book) {
+    // What has become impossible since, by a drain, promises nothing to us meanwhile.
+    if (!choice_.possible) choice_.candidates.clear();
     if (queued_ && stored_.candidates == choice_.candidates) return {};
     if (Result<void> slot = take_slot(book); !slot) return slot;
     stored_.candidates = choice_.candidates;

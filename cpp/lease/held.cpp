@@ -45,6 +45,7 @@ Result<void> write_anew(internal::Core& core, internal::Stored& stored) {
                                            "the table had lost it; its holder lives");
       !told)
     return told;
+  if (Result<void> room = core.own->make_room(stored.slot); !room) return room;
   if (Result<void> body = core.own->write_body(stored.slot, text); !body) return body;
   if (stored.lease.payload) {
     const std::string payload = internal::payload_text(*stored.lease.payload);
@@ -52,6 +53,13 @@ Result<void> write_anew(internal::Core& core, internal::Stored& stored) {
       stored.entry.payload_bytes = static_cast<std::uint32_t>(payload.size());
   }
   stored.entry.state = EntryState::held;
+  return core.own->write_entry(stored.slot, stored.entry);
+}
+
+Result<void> write_payload(internal::Core& core, internal::Stored& stored) {
+  const std::string text = internal::payload_text(*stored.lease.payload);
+  if (Result<void> written = core.own->write_payload(stored.slot, text); !written) return written;
+  stored.entry.payload_bytes = static_cast<std::uint32_t>(text.size());
   return core.own->write_entry(stored.slot, stored.entry);
 }
 
@@ -82,10 +90,31 @@ Result<void> Held::note_payload(const Payload& payload) {
   if (!critical) return fail(critical.error());
   stored.lease.payload = payload;
   if (!find_slot(core, stored)) return write_anew(core, stored);
-  const std::string text = internal::payload_text(payload);
-  if (Result<void> written = core.own->write_payload(stored.slot, text); !written) return written;
-  stored.entry.payload_bytes = static_cast<std::uint32_t>(text.size());
-  return core.own->write_entry(stored.slot, stored.entry);
+  return write_payload(core, stored);
+}
+
+Result<void> Ledger::note_payload(const std::string& lease_id, const JobName& job,
+                                  const Payload& payload) {
+  Result<Critical> critical = enter_and_read(*impl_);
+  if (!critical) return fail(critical.error());
+  for (const internal::Slot& slot : impl_->own->slots()) {
+    internal::Stored stored = internal::load(*impl_->own, slot);
+    if (stored.lease.id != lease_id || stored.defect) continue;
+    stored.lease.job = job;
+    stored.lease.payload = payload;
+    const std::string text = internal::body_text(stored);
+    if (Result<void> body = impl_->own->write_body(stored.slot, text); !body) return body;
+    stored.entry.body_bytes = static_cast<std::uint32_t>(text.size());
+    return write_payload(*impl_, stored);
+  }
+  return fail(ErrorCode::not_found, lease_id, "no lease of this user");
+}
+
+std::vector<int> Held::descriptors() const {
+  std::vector<int> all;
+  if (impl_->core->own) all.push_back(impl_->core->own->fd());
+  for (const internal::UnitLock& lock : impl_->locks) all.push_back(lock.fd());
+  return all;
 }
 
 Result<Release> Held::release(const Proof& proof) {
@@ -140,7 +169,7 @@ std::optional<std::string> Held::evicted() {
   if (!find_slot(core, impl_->stored))
     static_cast<void>(write_anew(core, impl_->stored).has_value());
   std::vector<Error> problems;
-  const std::vector<Drain> drains = internal::read_drains(core, problems);
+  const std::vector<Drain> drains = internal::read_drains(core, internal::names_in(core), problems);
   for (const Unit& unit : impl_->stored.lease.units) {
     const Drain* drain = internal::find_drain(drains, unit);
     if (drain != nullptr && drain->level == DrainLevel::evict)

@@ -70,7 +70,8 @@ std::uint64_t ticks_of(Usec boot) {
 bool was_there_before(const HostFs& live, const gpu::Holder& holder, const Stored& stored) {
   if (holder.pid == stored.lease.holder.pid) return false;
   const Result<proc::Stat> stat = proc::read_stat(live, holder.pid);
-  return stat && stored.granted_boot > 0 && stat->start_ticks < ticks_of(stored.granted_boot);
+  return stat && stored.lease.granted_boot > 0 &&
+         stat->start_ticks < ticks_of(stored.lease.granted_boot);
 }
 
 std::string nodes_text(const std::vector<std::string>& nodes) {
@@ -80,6 +81,11 @@ std::string nodes_text(const std::vector<std::string>& nodes) {
 }
 
 }  // namespace
+
+bool Judge::sees_where_it_ran(const Lease& lease) const {
+  return pid_namespace_ == proc::kInitialPidNamespace ||
+         pid_namespace_ == lease.holder.pid_namespace;
+}
 
 Standing Judge::owner(const Stored& stored) const {
   switch (proc::judge(live_, stored.lease.holder)) {
@@ -185,6 +191,10 @@ Proof Judge::prove(const Stored& stored) {
   const Lease& lease = stored.lease;
   if (stored.defect) {
     proof.unknown = *stored.defect;
+    return proof;
+  }
+  if (!sees_where_it_ran(lease)) {
+    proof.unknown = "it ran in another pid namespace, whose processes cannot be seen from here";
     return proof;
   }
   if (lease.payload) add_payload(lease, proof);

@@ -18,8 +18,8 @@ enum class Standing { alive, gone, unknown };
 // What one operation has looked up already: the node's GPUs with those who have their nodes open.
 class Judge {
  public:
-  Judge(const HostFs& live, const HostFs& hardware, uid_t uid)
-      : live_(live), hardware_(hardware), uid_(uid) {}
+  Judge(const HostFs& live, const HostFs& hardware, uid_t uid, std::uint64_t pid_namespace)
+      : live_(live), hardware_(hardware), uid_(uid), pid_namespace_(pid_namespace) {}
 
   // Of a recorded lease or of its owner's cgroup.
   Standing owner(const Stored& stored) const;
@@ -34,11 +34,13 @@ class Judge {
   void add_node_holders(const Stored& stored, Proof& proof);
   void add_doubt(const Lease& lease, Proof& proof) const;
   void look_at_nodes();
+  bool sees_where_it_ran(const Lease& lease) const;
   bool sees_all_of(uid_t uid) const { return uid_ == 0 || uid_ == uid; }
 
   const HostFs& live_;
   const HostFs& hardware_;
   uid_t uid_;
+  std::uint64_t pid_namespace_;  // ours: processes outside it are not seen
   std::optional<gpu::Inventory> inventory_;
 };
 

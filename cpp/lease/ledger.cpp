@@ -65,7 +65,7 @@ void read_own_if_there(Core& core) {
 
 bool is_meant(const Lease& lease, const std::string& name) {
   return lease.state != State::waiting &&
-         (lease.id == name || (lease.job && lease.job->id == name));
+         (lease.id == name || (lease.job && (lease.job->id == name || lease.job->nonce == name)));
 }
 
 Result<Stored> find_in(const Book& book, const std::string& name) {
@@ -79,6 +79,10 @@ Result<Stored> find_in(const Book& book, const std::string& name) {
                 "no lease of this id or job: `gpuctl status` lists them");
   return fail(ErrorCode::usage, name,
               "several leases are of this job: name one by its id (`gpuctl status`)");
+}
+
+internal::Judge judge_of(const Core& core) {
+  return {core.live, *core.place.hardware, core.uid, core.here.pid_namespace};
 }
 
 // What a viewer adds to a record: is its holder alive, and if not, who keeps its units.
@@ -104,7 +108,7 @@ void look_closer(const Core& core, const Book& book, internal::Judge& judge, Sto
 
 View view_of(Core& core, Book book, std::vector<std::string> repaired) {
   View view;
-  internal::Judge judge(core.live, *core.place.hardware, core.uid);
+  internal::Judge judge = judge_of(core);
   for (Stored& each : book.records) look_closer(core, book, judge, each);
   std::sort(book.records.begin(), book.records.end(), [](const Stored& a, const Stored& b) {
     return std::tie(a.lease.ticket, a.lease.uid, a.slot) <
@@ -216,7 +220,7 @@ Result<Release> Ledger::release(const std::string& id_or_job) {
     if (proof) return release_own(core, std::move(*found), *proof);
     critical->leave();
     found->lease.state = State::releasing;
-    internal::Judge judge(core.live, *core.place.hardware, core.uid);
+    internal::Judge judge = judge_of(core);
     proof = judge.prove(*found);
   }
 }
@@ -244,7 +248,7 @@ Result<View> Ledger::repair() {
 Proof Ledger::prove(const Lease& lease) const {
   Stored stored;
   stored.lease = lease;
-  internal::Judge judge(impl_->live, *impl_->place.hardware, impl_->uid);
+  internal::Judge judge = judge_of(*impl_);
   return judge.prove(stored);
 }
 

@@ -57,7 +57,7 @@ Result<Drain> Ledger::undrain(const std::string& unit_id, const std::string& rea
   Result<internal::Critical> critical = internal::Critical::enter(*impl_);
   if (!critical) return fail(critical.error());
   std::vector<Error> problems;
-  for (Drain& each : internal::read_drains(*impl_, problems)) {
+  for (Drain& each : internal::read_drains(*impl_, internal::names_in(*impl_), problems)) {
     if (each.unit_id != unit_id) continue;
     if (each.needs_check && !check_passed) {
       return fail(ErrorCode::unavailable, unit_id,

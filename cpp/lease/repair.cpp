@@ -34,9 +34,23 @@ std::optional<std::string> why_over(const Core& core, const Book& book, const Ju
   return "its owner, pid " + std::to_string(stored.lease.holder.pid) + ", is gone";
 }
 
+// Root alone may take away what belongs to somebody else.
+std::optional<Table> writable_table(Core& core, uid_t uid) {
+  if (core.uid != 0) return std::nullopt;
+  Result<std::optional<Table>> table =
+      Table::open_other(core.dir.get(), uid, core.here.boot_id, false, true);
+  if (!table || !*table || !(*table)->read()) return std::nullopt;
+  return std::move(*table);
+}
+
 // Nothing is left of it: ours goes from the table, somebody else's is passed over and stays for its user to take away.
 std::string take_away(Core& core, Stored& stored, const Proof& proof) {
   if (stored.lease.uid != core.uid) {
+    if (std::optional<Table> table = writable_table(core, stored.lease.uid)) {
+      const bool done =
+          set_free(core, *table, stored, "released", "by root, proof: " + proof.how).has_value();
+      if (done) return words_for(stored.lease, "taken back by root, proof: " + proof.how);
+    }
     static_cast<void>(
         core.audit.write(core.dir.get(), "passed over", stored.lease, proof.how).has_value());
     return words_for(stored.lease, "over, and its user has not taken it away yet");
@@ -143,7 +157,7 @@ void tidy(Core& core, Book& book) {
 
 std::vector<std::string> settle(Core& core, Book& book) {
   std::vector<std::string> words;
-  Judge judge(core.live, *core.place.hardware, core.uid);
+  Judge judge(core.live, *core.place.hardware, core.uid, core.here.pid_namespace);
   book.records.erase(
       std::remove_if(book.records.begin(), book.records.end(),
                      [&](Stored& stored) { return settle_one(core, book, judge, stored, words); }),

@@ -20,6 +20,7 @@ constexpr std::size_t kHeaderBytes = 128;
 constexpr std::size_t kIndexBytes = 16384;
 constexpr std::size_t kSlotBytes = 16384;
 constexpr std::size_t kPayloadAt = kMaxBodyBytes;
+constexpr std::size_t kBodyMargin = 512;
 constexpr std::string_view kPrefix = "table.";
 static_assert(kHeaderBytes + kMaxSlots * sizeof(Entry) <= kIndexBytes);
 static_assert(kMaxBodyBytes + kMaxPayloadBytes == kSlotBytes);
@@ -211,9 +212,13 @@ Result<void> Table::read() {
 }
 
 Result<std::string> Table::body(const Slot& slot) const {
+  // A little more than the entry says: a body may have been replaced by a longer one since.
   const std::size_t size =
-      slot.damaged ? kMaxBodyBytes : std::min<std::size_t>(slot.entry.body_bytes, kMaxBodyBytes);
-  return read_at(fd_.get(), size, slot_at(slot.index), path_);
+      slot.damaged ? kMaxBodyBytes
+                   : std::min<std::size_t>(slot.entry.body_bytes + kBodyMargin, kMaxBodyBytes);
+  Result<std::string> text = read_at(fd_.get(), size, slot_at(slot.index), path_);
+  if (text) text->resize(std::min(text->find('\0'), text->size()));
+  return text;
 }
 
 Result<std::string> Table::payload(const Slot& slot) const {
@@ -237,6 +242,11 @@ Result<std::size_t> Table::allocate() {
   if (failed != 0) return fail_errno(failed, path_, "no room for another lease");
   allocated_ = index + 1;
   return index;
+}
+
+Result<void> Table::make_room(std::size_t index) {
+  const int failed = ::posix_fallocate(fd_.get(), slot_at(index), kSlotBytes);
+  return failed == 0 ? Result<void>() : fail_errno(failed, path_, "no room for the lease");
 }
 
 Result<void> Table::write_body(std::size_t index, const std::string& text) {

@@ -83,12 +83,15 @@ class Table {
   Result<void> read();
   const std::vector<Slot>& slots() const { return slots_; }
 
-  // The text of its body and payload.
+  // The text of its body, up to its end, and of its payload.
   Result<std::string> body(const Slot& slot) const;
   Result<std::string> payload(const Slot& slot) const;
 
   // A free slot with its pages. ErrorCode::unavailable when there is none, io when the file system is full.
   Result<std::size_t> allocate();
+
+  // The pages of a slot that a damaged file has lost.
+  Result<void> make_room(std::size_t index);
 
   Result<void> write_body(std::size_t index, const std::string& text);
   Result<void> write_payload(std::size_t index, const std::string& text);

@@ -72,7 +72,7 @@ void load_body(Stored& stored, const std::string& text, const std::string& path)
   if (record->find("expires_at"))
     lease.expires_at = static_cast<Usec>(record->get_unsigned("expires_at").value_or(0U));
   stored.wanted = record->get_unsigned("wanted").value_or(0U);
-  stored.granted_boot = static_cast<Usec>(record->get_unsigned("granted_boot").value_or(0U));
+  stored.lease.granted_boot = static_cast<Usec>(record->get_unsigned("granted_boot").value_or(0U));
   stored.candidates = record->find_list("candidate");
   stored.owner_cgroup = record->find("owner_cgroup");
   const Result<proc::Identity> holder = proc::load_identity(*record, "holder");
@@ -106,7 +106,7 @@ std::string body_text(const Stored& stored) {
   if (lease.job) store_job(record, *lease.job);
   record.set("command", std::string_view(lease.command).substr(0, kMaxCommandBytes));
   record.set("wanted", std::uint64_t{stored.wanted});
-  record.set("granted_boot", static_cast<std::uint64_t>(stored.granted_boot));
+  record.set("granted_boot", static_cast<std::uint64_t>(stored.lease.granted_boot));
   if (lease.expires_at) record.set("expires_at", static_cast<std::uint64_t>(*lease.expires_at));
   if (stored.owner_cgroup) record.set("owner_cgroup", *stored.owner_cgroup);
   for (std::size_t i = 0; i < lease.units.size(); ++i) store_unit(record, i, lease.units[i]);
@@ -137,9 +137,7 @@ Stored load(const Table& table, const Slot& slot) {
     stored.defect = body.error().message();
     return stored;
   }
-  // Of a damaged entry the size is not known: the record ends where its text does.
-  const std::string text = slot.damaged ? body->substr(0, body->find('\0')) : *body;
-  load_body(stored, text, path);
+  load_body(stored, *body, path);
   if (slot.damaged && !stored.defect) stored.defect = "its entry is damaged";
   if (!slot.damaged && slot.entry.payload_bytes > 0) {
     if (const Result<std::string> payload = table.payload(slot))

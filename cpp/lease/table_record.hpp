@@ -15,7 +15,6 @@ struct Stored {
   Lease lease;
   std::size_t slot = 0;
   Entry entry;
-  Usec granted_boot = 0;   // CLOCK_BOOTTIME when its units were given
   std::size_t wanted = 0;  // how many units were asked for
   std::vector<std::string>
       candidates;  // of one that waits: ids that would do, those it likes best first

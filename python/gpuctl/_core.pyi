@@ -6,7 +6,7 @@ several threads at once; those that read files release the GIL.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypedDict
 
 from gpuctl.errors import GpuctlError
@@ -189,6 +189,77 @@ def flags(verb: str) -> list[Flag]:
 
 def exit_codes() -> list[ExitCode]: ...
 def kill_reasons() -> list[KillReason]: ...
+
+class GpuRequest:
+    def __init__(
+        self,
+        *,
+        count: int,
+        vendors: Sequence[str],
+        models: Sequence[str],
+        architectures: Sequence[str],
+        memory_bytes: int | None,
+        only: Sequence[str],
+        exclude: Sequence[str],
+        same_numa_node: bool,
+        allow_integrated: bool,
+        job: str | None,
+        resubmission: int,
+        command: str,
+        expires_usec: int | None,
+    ) -> None: ...
+
+class HeldLease:
+    def json(self) -> str: ...
+    def descriptors(self) -> list[int]: ...
+    def give_back(self, proven: bool) -> str: ...
+
+class Ledger:
+    @property
+    def path(self) -> str: ...
+    def hold(
+        self, request: GpuRequest, wait_usec: int | None, stop: Callable[[], bool] | None
+    ) -> HeldLease: ...
+    def record(
+        self, request: GpuRequest, wait_usec: int | None, owner_pid: int, cgroup: str | None
+    ) -> str: ...
+    def release(self, name: str) -> str: ...
+    def status(self, repair: bool) -> str: ...
+    def drain(
+        self,
+        unit_id: str,
+        level: str,
+        reason: str,
+        cause: str,
+        for_usec: int | None,
+        needs_check: bool,
+    ) -> str: ...
+    def undrain(self, unit_id: str, reason: str, check_passed: bool) -> str: ...
+    def note_probe(self, unit_id: str, hung: bool) -> str | None: ...
+    def history(self) -> list[str]: ...
+    def freeze(self) -> None:
+        """Looks at the node now and takes it as it is for every later request."""
+
+def open_ledger(
+    root: str, state_dir: str | None, scope: str, pci_ids: str | None, slot: Mapping[str, str]
+) -> Ledger: ...
+def gpu_mismatch(
+    vendors: Sequence[str],
+    models: Sequence[str],
+    architectures: Sequence[str],
+    memory_bytes: int | None,
+    gpu_vendor: str,
+    gpu_names: Sequence[str],
+    gpu_architectures: Sequence[str],
+    gpu_memory_bytes: int | None,
+) -> str | None:
+    """The first thing of a wish that the GPU does not fulfil, in words; None: it fits."""
+
+def wanted_model(text: str) -> tuple[list[str], list[int]]:
+    """The words of a wanted model name and the memory sizes in it."""
+
+def model_in_name(text: str, name: str, vendor: str, with_sizes: bool) -> bool: ...
+def name_alternatives(name: str) -> list[str]: ...
 def kill_pid(pid: int, grace_usec: int, spare: Sequence[str]) -> str:
     """Ends a process and its descendants; the report as JSON. Blocks."""
 

@@ -17,6 +17,7 @@ from typing import Any, Callable, Union
 from gpuctl.durations import Duration, flag_text
 from gpuctl.errors import GpuctlError, UsageError, error_for
 from gpuctl.gpus import Gpu
+from gpuctl.leases import HeldLease
 from gpuctl.report import Report
 from gpuctl.settings import Settings
 from gpuctl.supervisor import Ended, Stream, Supervisor
@@ -36,6 +37,8 @@ def run(
     job: str | None = None,
     resubmission: int = 0,
     gpus: Sequence[str | Gpu] = (),
+    lease: str | HeldLease | None = None,
+    wait: Duration | None = None,
     ttl: Duration | None = None,
     forced_kill_timeout: Duration | None = None,
     outer_grace: Duration | None = None,
@@ -61,8 +64,10 @@ def run(
 ) -> Report:
     """Run `argv` and wait for its end; what became of it is in the report, whatever it was.
 
-    gpus: ids of `Host.discover()`, or the records themselves. ttl, forced_kill_timeout,
-    outer_grace: whole seconds, or text such as `10m`. workdir: the parent of the work directory;
+    gpus: ids of `Host.discover()`, or the records themselves; they are reserved for it, and it
+    waits for them as long as `wait` says. lease: use those of a lease instead. ttl,
+    forced_kill_timeout, outer_grace: whole seconds, or text such as `10m`. workdir: the parent of
+    the work directory;
     inputs are copied into it, files that match keep are copied to output (default `./gpuctl-ID`).
     memory: what the job may use, `8GB` or `8000` (MB), in steps of 1024. cpus: CPU time, in CPUs.
     cgroups: whether it gets a cgroup of its own where the slot allows one. leave_slot: `never` if
@@ -78,6 +83,8 @@ def run(
     flags = {
         "job": job,
         "resubmission": str(resubmission),
+        "wait": flag_text(wait, "wait"),
+        "lease": lease.lease.id if isinstance(lease, HeldLease) else lease,
         "ttl": flag_text(ttl, "ttl"),
         "forced-kill-timeout": flag_text(forced_kill_timeout, "forced_kill_timeout"),
         "outer-grace": flag_text(outer_grace, "outer_grace"),
@@ -105,7 +112,8 @@ def run(
     environment, own = _environment(env or {})
     command = [os.fspath(word) for word in _checked(argv)]
     arguments = ["-q", *spelled(flags, switches, {**lists, "env": own}), "--", *command]
-    return _supervise(arguments, environment, (stdin, stdout, stderr), on_event)
+    inherited = lease.descriptors if isinstance(lease, HeldLease) else ()
+    return _supervise(arguments, environment, (stdin, stdout, stderr), on_event, inherited)
 
 
 def spelled(
@@ -160,6 +168,7 @@ def _supervise(
     environment: dict[str, str],
     streams: tuple[Stream, Stream, Stream],
     on_event: Callable[[Event], object] | None,
+    inherited: tuple[int, ...],
 ) -> Report:
     stdin, stdout, stderr = streams
     read_end, write_end = os.pipe()
@@ -171,7 +180,7 @@ def _supervise(
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
-                pass_fds=(write_end,),
+                pass_fds=(write_end, *inherited),
             )
         finally:
             os.close(write_end)

@@ -39,7 +39,7 @@ def run(gpuctl: Run, tmp_path: Path) -> Run:
         (["run", ""], "no command to run"),
         (["run", "--ttl"], "`--ttl` needs a value"),
         (["run", "--job"], "`--job` needs a value"),
-        (["run", "--gpuu", "x", "--", "true"], "did you mean `--gpu`?"),
+        (["run", "--gpuu", "x", "--", "true"], "did you mean `--gpus`?"),
         (["run", "--nothing-like-it", "--", "true"], "unknown flag `--nothing-like-it`; see"),
         (["run", "--json=yes", "--", "true"], "`--json` takes no value"),
         (["run", "--grace", "5", "--", "true"], "`--grace`"),

@@ -29,6 +29,7 @@ have_busybox() { command -v busybox >/dev/null || ! command -v apt-get >/dev/nul
 have_chattr() { command -v chattr >/dev/null; }
 have_bwrap() { command -v bwrap >/dev/null; }
 have_find() { command -v find >/dev/null && command -v xargs >/dev/null; }
+have_strace() { command -v strace >/dev/null; }
 have_flock() { command -v flock >/dev/null; }
 have_readelf() { command -v readelf >/dev/null; }
 have_opencl() { [[ -n $(find /usr/lib /usr/lib64 -maxdepth 2 -name 'libOpenCL.so.1' -print -quit 2>/dev/null) && -n $(find /etc/OpenCL/vendors -name '*.icd' -print -quit 2>/dev/null) ]]; }
@@ -59,6 +60,7 @@ package_of() {
     mmdebstrap:*) echo mmdebstrap ;;
     bwrap:*) echo bubblewrap ;;
     find:*) echo findutils ;;
+    strace:*) echo strace ;;
     flock:*) echo util-linux ;;
     readelf:*) echo binutils ;;
     static_libc:apt) echo libc6-dev ;;

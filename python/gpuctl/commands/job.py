@@ -19,8 +19,8 @@ VERB = "job"
 _SWITCHES = ("json", "quiet", "verbose", "no_cgroups")
 _VALUES = (
     *("job", "resubmission", "workdir", "output", "ttl", "forced_kill_timeout", "outer_grace"),
-    *("memory", "fence", "leave_slot", "match", "container", "image", "sanity"),
-    *("report", "events", "root", "state_dir"),
+    *("memory", "fence", "leave_slot", "match", "container", "image", "sanity", "wait"),
+    *("ledger_scope", "report", "events", "root", "state_dir"),
 )
 
 

@@ -1,4 +1,6 @@
-"""Which of the node's GPUs the job gets: the first ones that fit, in the order of the inventory."""
+"""Which of the node's GPUs would do for the job. Which of them it gets is decided by the ledger, in
+gpuctl.job.lease.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ def choose_gpus(
     for gpu_id, why in choice.rejected:
         trace.say(f"GPU {gpu_id} will not do: {why}")
     if choice.ok:
-        trace.say(f"{choice.reason}: the job gets {', '.join(choice.ids)}")
+        trace.say(choice.reason)
     elif choice.cpu_only:
         trace.say(_cpu_only(inventory, f"{choice.reason}, and `GPURequired` is false"))
     return choice

@@ -31,6 +31,8 @@ class JobOptions:
     image: str | None = None
     sanity: str | None = None
     match: str | None = None
+    wait: str | None = None
+    ledger_scope: str | None = None
     report: str | None = None
     events: str | None = None
     root: str | None = None
@@ -69,4 +71,5 @@ class JobOptions:
             "container": self.container,
             "image": self.image,
             "sanity": self.sanity,
+            "ledger-scope": self.ledger_scope,
         }

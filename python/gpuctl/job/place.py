@@ -31,9 +31,12 @@ class Place:
     settings: Settings
     gpu_ids: tuple[str, ...]
     demand: Demand
+    lease: str | None = None
 
 
-def place_of(request: JobRequest, options: JobOptions, choice: Choice, trace: Trace) -> Place:
+def place_of(
+    request: JobRequest, options: JobOptions, choice: Choice, lease: str | None, trace: Trace
+) -> Place:
     """Raises RefusedError: CONTAINER, or GPU_SANITY where the GPU's library cannot load in it."""
     settings = Settings.load(options.settings_flags())
     wish = Wish(
@@ -52,7 +55,7 @@ def place_of(request: JobRequest, options: JobOptions, choice: Choice, trace: Tr
         raise RefusedError("GPU_SANITY" if error.sanity else "CONTAINER", str(error)) from None
     _tell(container, trace)
     memory = request.gpu.memory_bytes if request.gpu is not None else None
-    return Place(container, settings, choice.ids, Demand(memory_bytes=memory))
+    return Place(container, settings, choice.ids, Demand(memory_bytes=memory), lease)
 
 
 def check_gpus(place: Place, options: JobOptions, trace: Trace) -> Answer | None:
@@ -78,7 +81,7 @@ def _ask(place: Place, options: JobOptions) -> Answer:
     try:
         node: tuple[Gpu, ...] = host.discover().gpus
         gpus = tuple(gpu for gpu in node if gpu.id in place.gpu_ids)
-        question = Question(gpus, node, place.container, demand=place.demand)
+        question = Question(gpus, node, place.container, demand=place.demand, lease=place.lease)
         return ask_gpus(question, place.settings)
     except GpuctlError as error:
         raise RefusedError("GPU_SANITY", f"it could not be tried: {error}") from None

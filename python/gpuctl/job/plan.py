@@ -20,7 +20,6 @@ from gpuctl.job.files import kept_patterns, local_executable, local_inputs
 from gpuctl.job.options import JobOptions
 from gpuctl.job.report_file import is_plain
 from gpuctl.job.trace import Trace
-from gpuctl.match.gpus import Choice
 from gpuctl.runner import spelled
 from gpuctl.settings import Settings
 
@@ -42,7 +41,7 @@ def make_plan(
     request: JobRequest,
     doc: Jdl,
     options: JobOptions,
-    choice: Choice,
+    lease_id: str | None,
     trace: Trace,
     container: Container,
 ) -> Plan:
@@ -63,6 +62,8 @@ def make_plan(
         "fence": options.fence,
         "outer-grace": options.outer_grace,
         "leave-slot": options.leave_slot,
+        "ledger-scope": options.ledger_scope,
+        "lease": lease_id,
         "output": options.output,
         "events": options.events,
         "report": options.report if is_plain(options.report) else None,
@@ -72,7 +73,6 @@ def make_plan(
         "forced-kill-timeout": options.forced_kill_timeout or _forced_kill(request, doc, settings),
     }
     lists = {
-        "gpu": choice.ids,
         "input": inputs,
         "keep": kept_patterns(request, options.json),
     }

@@ -6,7 +6,8 @@ that is none, a setting that may not be.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import Any
 
 from gpuctl import jdl
@@ -18,10 +19,11 @@ from gpuctl.job.deliver import deliver
 from gpuctl.job.events import EventSink
 from gpuctl.job.fit import demand_fit, look_at_fit
 from gpuctl.job.gpus import choose_gpus, demand
+from gpuctl.job.lease import Leased, leased_gpus
 from gpuctl.job.options import JobOptions
 from gpuctl.job.outcome import completed, fence_json, jdl_json, match_json, never_started
 from gpuctl.job.place import check_gpus, place_of, quarantine
-from gpuctl.job.plan import make_plan
+from gpuctl.job.plan import Plan, make_plan
 from gpuctl.job.refusal import EXIT_NEVER_STARTED, RefusedError
 from gpuctl.job.signals import Signals
 from gpuctl.job.trace import Trace
@@ -50,6 +52,7 @@ class Progress:
     choice: Choice | None = None
     container: Container | None = None
     sanity: Answer | None = None
+    problems: list[str] = field(default_factory=list)
 
 
 def run_job(options: JobOptions) -> int:
@@ -87,7 +90,7 @@ def _run(options: JobOptions, trace: Trace, events: EventSink, signals: Signals)
         more["command"] = list(progress.command)  # not what starts the container
         more["fence"] = fence_json(report["fence"], progress.container)
     report = completed(report, trace, **more)
-    report["problems"] = [*report["problems"], *_not_done(request)]
+    report["problems"] = [*report["problems"], *progress.problems, *_not_done(request)]
     return deliver(Report.from_json(report), options, trace)
 
 
@@ -116,15 +119,13 @@ def _start(
     progress: Progress,
 ) -> Ended:
     progress.unmet = look_at_fit(doc, request, options, trace)
-    choice, container = _settle(request, options, host, trace, progress)
-    signals.check()
-    plan = make_plan(request, doc, options, choice, trace, container)
-    progress.command = plan.command
-    signals.check()
-    with Supervisor(plan.arguments, env=plan.environment, pass_fds=events.inherited) as supervisor:
-        signals.forward_to(supervisor)
-        ended = supervisor.wait()
-    container.clean_up()
+    with ExitStack() as kept:
+        lease, container = _settle(request, options, host, trace, signals, progress, kept)
+        signals.check()
+        plan = make_plan(request, doc, options, lease.id, trace, container)
+        progress.command = plan.command
+        ended = _supervise(plan, events, signals, lease.descriptors)
+        container.clean_up()
     if ended.report is None and -ended.returncode in signals.ending:
         signals.check()  # it blocks signals before it starts the payload: so there was none
     if ended.report is None and ended.returncode == EXIT_NEVER_STARTED:
@@ -133,10 +134,19 @@ def _start(
 
 
 def _settle(
-    request: JobRequest, options: JobOptions, host: Host, trace: Trace, progress: Progress
-) -> tuple[Choice, Container]:
-    """GPUs that were proven to compute in the job's container. Of those that do not, others are
-    taken, while there are any; then the reason is that they do not compute."""
+    request: JobRequest,
+    options: JobOptions,
+    host: Host,
+    trace: Trace,
+    signals: Signals,
+    progress: Progress,
+    kept: ExitStack,
+) -> tuple[Leased, Container]:
+    """GPUs that are the job's and were proven to compute in its container; `kept` gives them back.
+
+    Of those that do not compute, others are taken, while there are any; then the reason is that
+    they do not.
+    """
     failed: dict[str, str] = {}
     refused: RefusedError | None = None
     while True:
@@ -146,18 +156,34 @@ def _settle(
         demand(progress.choice)
         demand_fit(progress.unmet, options)
         trace.mark("matched")
-        place = place_of(request, options, progress.choice, trace)
-        progress.container = place.container
-        try:
-            progress.sanity = check_gpus(place, options, trace)
-            return progress.choice, place.container
-        except RefusedError as error:
-            bad = error.more.get("gpus")
-            if not bad:
-                raise
-            refused = error
-            failed.update((gpu_id, f"it failed the sanity check: {error}") for gpu_id in bad)
-            quarantine(place, bad, str(error), trace)
+        with ExitStack() as attempt:
+            wanted = (request, options, host, progress.choice, signals, trace, failed)
+            lease = attempt.enter_context(leased_gpus(*wanted, progress.problems))
+            progress.choice = lease.choice
+            place = place_of(request, options, progress.choice, lease.id, trace)
+            progress.container = place.container
+            try:
+                progress.sanity = check_gpus(place, options, trace)
+            except RefusedError as error:
+                bad = error.more.get("gpus")
+                if not bad:
+                    raise
+                refused = error
+                failed.update((gpu_id, f"it failed the sanity check: {error}") for gpu_id in bad)
+                quarantine(place, bad, str(error), trace)
+                continue
+            kept.enter_context(attempt.pop_all())
+            return lease, place.container
+
+
+def _supervise(
+    plan: Plan, events: EventSink, signals: Signals, descriptors: tuple[int, ...]
+) -> Ended:
+    signals.check()
+    passed = (*events.inherited, *descriptors)
+    with Supervisor(plan.arguments, env=plan.environment, pass_fds=passed) as supervisor:
+        signals.forward_to(supervisor)
+        return supervisor.wait()
 
 
 def _refusal(

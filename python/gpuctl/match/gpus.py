@@ -1,7 +1,9 @@
 """Which GPUs of an inventory fit a wish, and why the others do not.
 
 A GPU is a mapping with the JSON keys of `gpuctl discover`; what is missing or null counts as
-unknown, and an unknown thing never fulfils a wish for it. Nothing here reserves anything.
+unknown, and an unknown thing never fulfils a wish for it. Nothing here reserves anything. What a
+model, an architecture or a size means is decided in the core (gpuctl/gpu/match.hpp), for the ledger
+and for us.
 
 Example:
     inventory = json.loads(subprocess.check_output(["gpuctl", "discover", "--json"]))
@@ -16,14 +18,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gpuctl import _core
 from gpuctl.jdl.wish import GpuWish
-from gpuctl.match.models import WantedModel
 
 __all__ = ["Choice", "Gpu", "MatchResult", "choose", "matches"]
 
 Gpu = Mapping[str, Any]
 
-TOLERANCE_PERCENT = 7  # tools differ by that much about one card: 15109 to 15360 MiB for a T4
 _KINDS = ("gpu", "partition")
 
 
@@ -58,11 +59,18 @@ class Choice:
 
 def matches(wish: GpuWish, gpu: Gpu) -> MatchResult:
     """Whether a GPU is of the kind that is wanted; whether it can serve is for `choose`."""
-    checks = (_vendor_mismatch, _architecture_mismatch, _model_mismatch, _memory_mismatch)
-    for check in checks:
-        mismatch = check(wish, gpu)
-        if mismatch is not None:
-            return MatchResult(False, mismatch)
+    mismatch = _core.gpu_mismatch(
+        wish.vendors,
+        wish.models,
+        wish.architectures,
+        wish.memory_bytes,
+        str(gpu.get("vendor") or ""),
+        _names(gpu),
+        [str(gpu[key]) for key in ("architecture", "chip", "isa") if gpu.get(key)],
+        _memory_bytes(gpu),
+    )
+    if mismatch is not None:
+        return MatchResult(False, mismatch)
     return MatchResult(True, f"{_label(gpu)} is what is wanted")
 
 
@@ -118,58 +126,6 @@ def _obstacle(wish: GpuWish, gpu: Gpu, divided: set[Any]) -> str | None:
     return None if result.ok else result.reason
 
 
-def _vendor_mismatch(wish: GpuWish, gpu: Gpu) -> str | None:
-    vendor = str(gpu.get("vendor") or "unknown").lower()
-    if not wish.vendors or vendor in wish.vendors:
-        return None
-    return f"its vendor is `{vendor}`, not {_any_of(wish.vendors)}"
-
-
-def _architecture_mismatch(wish: GpuWish, gpu: Gpu) -> str | None:
-    known = [str(gpu[key]) for key in ("architecture", "chip", "isa") if gpu.get(key)]
-    if not wish.architectures or {_plain(a) for a in wish.architectures} & {
-        _plain(k) for k in known
-    }:
-        return None
-    found = ", ".join(f"`{name}`" for name in known) or "unknown"
-    return f"its architecture is {found}, not {_any_of(wish.architectures)}"
-
-
-def _model_mismatch(wish: GpuWish, gpu: Gpu) -> str | None:
-    """None when any wanted model fits; else what is wrong with the one that came closest."""
-    mismatches = [_mismatch_with(WantedModel(model), gpu) for model in wish.models]
-    if not mismatches or None in mismatches:
-        return None
-    by_memory = [m for m in mismatches if m and "memory" in m]
-    return by_memory[0] if by_memory else f"{_label(gpu)} is not {_any_of(wish.models)}"
-
-
-def _mismatch_with(wanted: WantedModel, gpu: Gpu) -> str | None:
-    memory = _memory_bytes(gpu)
-    vendor = str(gpu.get("vendor") or "").lower()
-    # with the memory unknown (no vendor tool, NVIDIA), the size has to stand in the name itself
-    if not any(wanted.in_name(name, vendor, with_sizes=memory is None) for name in _names(gpu)):
-        return f"{_label(gpu)} is not `{wanted.text}`"
-    if memory is None or all(_within(memory, size) for size in wanted.sizes_bytes):
-        return None
-    return f"{_label(gpu)} has {_gib(memory)} of memory, which is no `{wanted.text}`"
-
-
-def _memory_mismatch(wish: GpuWish, gpu: Gpu) -> str | None:
-    wanted, memory = wish.memory_bytes, _memory_bytes(gpu)
-    if wanted is None:
-        return None
-    if memory is None:
-        return f"its memory is unknown, and at least {_gib(wanted)} is wanted"
-    if memory * 100 >= wanted * (100 - TOLERANCE_PERCENT):
-        return None
-    return f"it has {_gib(memory)} of memory, and at least {_gib(wanted)} is wanted"
-
-
-def _within(memory: int, size: int) -> bool:
-    return abs(memory - size) * 100 <= size * TOLERANCE_PERCENT
-
-
 def _memory_bytes(gpu: Gpu) -> int | None:
     memory = gpu.get("memory_total_bytes")
     return memory if isinstance(memory, int) and not isinstance(memory, bool) else None
@@ -193,15 +149,3 @@ def _health(gpu: Gpu) -> str:
     health = gpu.get("health") or {}
     reasons = [str(reason.get("code")) for reason in health.get("reasons") or ()]
     return ", ".join([str(health.get("state", "unknown")), *reasons])
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.lower().split())
-
-
-def _any_of(names: Sequence[str]) -> str:
-    return " or ".join(f"`{name}`" for name in names)
-
-
-def _gib(size: int) -> str:
-    return f"{size / 1024**3:.1f} GiB"

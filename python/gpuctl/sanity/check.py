@@ -47,6 +47,7 @@ class Question:
     write_bytes: int = WRITE_BYTES
     deadline: float = DEADLINE_SECONDS
     demand: Demand = field(default_factory=Demand)
+    lease: str | None = None  # whose units `gpus` are; None: they are reserved for the check
 
 
 def check_gpus(question: Question, settings: Settings) -> Answer:
@@ -107,7 +108,11 @@ def _supervised(
     words = [find_binary(), "run", "--quiet", f"--report={report}"]
     words += [f"--ttl={max(1, round(question.deadline))}s", "--forced-kill-timeout=1s"]
     words += [f"--gpu={gpu.id}" for gpu in group.gpus]
-    for flag, key in (("root", "root"), ("state-dir", "state_dir"), ("fence", "fence")):
+    if group.gpus:  # what is drained must be checked before it gets jobs again
+        lease = question.lease
+        words += ["--even-drained"] if lease is None else [f"--lease={lease}"]
+    places = (("root", "root"), ("state-dir", "state_dir"), ("ledger-scope", "ledger_scope"))
+    for flag, key in (*places, ("fence", "fence")):
         value = settings.text(key)
         if value is not None and (key, value) != ("root", "/"):
             words.append(f"--{flag}={value}")

@@ -101,3 +101,16 @@ TEST_CASE("a recorded lease lives as long as its owner") {
   REQUIRE(::waitpid(child, nullptr, 0) == child);
   CHECK(ledger.hold(TestNode::request(1), node.node(), {}));
 }
+
+TEST_CASE("what ran in a pid namespace that we do not see stays taken") {
+  TestNode node(1);
+  Ledger ledger = std::move(*node.ledger());
+  Lease elsewhere;
+  elsewhere.holder.pid_namespace = 4711;
+  const Proof proof = ledger.prove(elsewhere);
+  const bool initial =
+      proc::read_namespace(std::move(*HostFs::open("/")), ::getpid(), "pid").value_or(0U) ==
+      proc::kInitialPidNamespace;
+  CHECK(proof.empty == initial);
+  CHECK(proof.unknown.has_value() == !initial);
+}

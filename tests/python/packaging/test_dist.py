@@ -46,6 +46,7 @@ def test_it_holds_the_binary_and_its_papers(unpacked: Path) -> None:
         "bin/gpuctl",
         "share/bash-completion/completions/gpuctl",
         "share/man/man1/gpuctl.1",
+        "share/tmpfiles.d/gpuctl.conf",
         "share/zsh/site-functions/_gpuctl",
     }
 

@@ -93,6 +93,7 @@ struct Report {
   Usage usage;
 
   std::string gpus_json = "[]";  // GPU records, rendered
+  std::string lease_id;          // of what it was given; empty: nothing
   std::optional<CgroupReport> cgroup;
   std::optional<cgroup::OomVerdict> oom;  // nullopt: nobody counted
   std::string oom_words;                  // the same for people; empty when the job was not hit

@@ -25,6 +25,7 @@
 #include "gpuctl/cgroup/leave_slot.hpp"
 #include "gpuctl/cgroup/slot_memory.hpp"
 #include "gpuctl/fence/spawn.hpp"
+#include "gpuctl/job/gpu_order.hpp"
 #include "gpuctl/job/report.hpp"
 
 namespace gpuctl::job {
@@ -60,9 +61,9 @@ struct Spec {
   fence::ProcessFence strongest_fence = fence::ProcessFence::pid_namespace;
   bool die_with_parent = false;
 
-  std::string gpus_json = "[]";  // records of the GPUs that the job was given, for the report
-  bool has_gpus = false;
-  std::optional<fence::DevicePlan> devices;  // nullopt: /dev cannot be listed
+  std::optional<GpuOrder> gpus;  // nullopt: the job wants none
+  // Of a job without a GPU; nullopt: /dev cannot be listed, or it is made once the GPUs are given.
+  std::optional<fence::DevicePlan> devices;
   std::vector<std::string> withheld;  // variables that are not in `environment`, for the report
   BatchIds batch;
   std::string report_path;       // empty: nowhere

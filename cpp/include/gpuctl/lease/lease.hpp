@@ -73,6 +73,7 @@ struct Lease {
   std::string command;             // of the holder, cut
   Usec since = 0;                  // real time of the last change of state
   std::optional<Usec> expires_at;  // real time, for people; what counts is the boot clock
+  Usec granted_boot = 0;           // CLOCK_BOOTTIME when its units were given; 0: not yet
   std::uint64_t ticket = 0;        // order of arrival on this node
   unsigned version = 1;            // of the record
 

@@ -79,6 +79,9 @@ class Held {
   // Records where the payload lives, before it may exec.
   Result<void> note_payload(const Payload& payload);
 
+  // Whoever inherits these keeps the lease alive when this process is gone: for a supervisor that takes over.
+  std::vector<int> descriptors() const;
+
   // With an empty proof the units are free when this returns; else the lease stays `releasing`, with who keeps it, and its
   // locks are let go.
   Result<Release> release(const Proof& proof);
@@ -127,8 +130,12 @@ class Ledger {
   Result<Lease> record(const Request& request, const Node& node, const Patience& patience,
                        const Owner& owner);
 
-  // A lease by its id, or the only one of a job id; of any user. ErrorCode::not_found, or usage when several fit.
+  // A lease by its id, or the only one of a job's id or nonce; of any user. ErrorCode::not_found, or usage when several fit.
   Result<Lease> find(const std::string& id_or_job);
+
+  // For whoever runs a job on a lease of this user that another process holds: whose it is, and where it lives.
+  Result<void> note_payload(const std::string& lease_id, const JobName& job,
+                            const Payload& payload);
 
   // Takes back a lease of this user. The proof is made here.
   Result<Release> release(const std::string& id_or_job);

@@ -21,6 +21,7 @@ struct Request {
   std::vector<std::string> only;     // if any: these ids and no others
   std::vector<std::string> exclude;  // ids
   Together together = Together::anywhere;
+  bool even_drained = false;          // to check it; for those who may drain
   bool allow_integrated = false;      // also where the wish names no model
   std::optional<int> near_numa_node;  // where the slot's CPUs are
 

@@ -1,0 +1,26 @@
+// The JSON of this room's values: one place for the keys. See docs/schema/status.json.
+#pragma once
+
+#include "gpuctl/base/json.hpp"
+#include "gpuctl/lease/drain.hpp"
+#include "gpuctl/lease/lease.hpp"
+#include "gpuctl/lease/ledger.hpp"
+
+namespace gpuctl::lease {
+
+Json to_json(const Lease& lease);
+Json to_json(const Drain& drain);
+
+// A problem of the ledger, in the shape that problems of the inventory have.
+Json problem_json(const Error& error);
+
+// The GPU's record with `available`, `lease_id` and `drain` (a level, or null).
+Json unit_json(const gpu::Gpu& gpu, const View& view);
+
+// Usable, allotted, not leased and not drained.
+bool is_available(const gpu::Gpu& gpu, const View& view);
+
+// "pid 4711 `train` holds /dev/nvidia0; …"
+std::string blocker_words(const Lease& lease);
+
+}  // namespace gpuctl::lease

@@ -1,0 +1,193 @@
+"""Many competitors for the eight GPUs of one node, of several users and in namespaces of their own,
+killed at random: 10 seconds of it, 60 with `--stress`.
+
+That no GPU was given twice is told by two witnesses that do not know the ledger: the payloads take
+locks of their own (payloads/claimer.c), and the audit log is read back (lease_audit.py).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nodes.compose import compose, has_device_nodes
+
+from adversarial.lease_audit import AuditChecker
+
+COMPETITORS = 64
+USERS = (0, 64101, 64102, 64103)  # none of them is anybody
+NEVER_SERVED = 125
+WISHES = (
+    ("--gpus", "1"),
+    ("--gpus", "1", "--model", "MI50 32GB"),
+    ("--gpus", "2", "--vendor", "amd"),
+    ("--gpus", "3", "--min-memory", "30G"),
+    ("--gpus", "4", "--exclude", "0000:03:00.0"),
+    ("--gpus", "8", "--arch", "gfx906"),
+)
+PRIVATE = (
+    *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c"),
+    'mount -t tmpfs none /dev/shm && mkdir /dev/shm/sys && mount -t sysfs none /dev/shm/sys && exec "$@"',
+    "sh",
+)
+
+
+@dataclass
+class Torture:
+    folder: Path
+    tools: Path
+    root: Path
+    chance: random.Random
+    private: bool
+    running: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+    killed: set[int] = field(default_factory=set)
+    failures: list[str] = field(default_factory=list)
+    served: int = 0
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        return ("--root", str(self.root), "--state-dir", str(self.folder / "state"))
+
+    def start(self) -> None:
+        chance = self.chance
+        user = chance.choice(USERS)
+        payload = (self.tools / "claimer", self.folder / "claims", chance.randrange(60_000))
+        wish = (*chance.choice(WISHES), "--wait", "120s")
+        command = [self.tools / "gpuctl", "reserve", "-q", *self.places, *wish, "--", *payload]
+        if self.private and user == 0 and chance.random() < 0.3:
+            command = [*PRIVATE, *command]
+        words = [str(word) for word in command]
+        process = subprocess.Popen(
+            words, user=user, group=user, extra_groups=[], stderr=subprocess.PIPE, cwd="/"
+        )
+        self.running[process.pid] = process
+
+    def kill_one(self) -> None:
+        if not self.running:
+            return
+        process = self.chance.choice(list(self.running.values()))
+        self.killed.add(process.pid)
+        process.send_signal(signal.SIGKILL)
+
+    def reap(self) -> None:
+        for pid, process in list(self.running.items()):
+            if process.poll() is not None:
+                del self.running[pid]
+                self._judge(process)
+
+    def _judge(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stderr
+        words = process.stderr.read().decode(errors="replace")
+        process.stderr.close()
+        if process.pid in self.killed:
+            return
+        if process.returncode == 0:
+            self.served += 1
+        else:
+            self.failures.append(f"{process.returncode}: {words[-600:]}")
+
+    def fight(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if len(self.running) < COMPETITORS:
+                self.start()
+            if self.chance.random() < 0.25:
+                self.kill_one()
+            self.reap()
+            os.sched_yield()
+        for process in list(self.running.values()):
+            process.wait(timeout=120)
+        self.reap()
+
+    def gpuctl(self, *words: str, user: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [str(self.tools / "gpuctl"), *words, *self.places]
+        return subprocess.run(
+            command,
+            user=user,
+            group=user,
+            extra_groups=[],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+        )
+
+    def settle(self) -> dict[str, Any]:
+        """Until nothing that was killed is left: its payload may run on for a moment."""
+        deadline = time.monotonic() + 30
+        while True:
+            for user in (*USERS[1:], 0):
+                self.gpuctl("status", "--repair", user=user)
+            status: dict[str, Any] = json.loads(self.gpuctl("status", "--json").stdout)
+            if not status["leases"] or time.monotonic() > deadline:
+                return status
+
+    def words(self, name: str) -> list[str]:
+        path = self.folder / "claims" / name
+        return path.read_text("utf-8").splitlines() if path.exists() else []
+
+
+def may_have_namespaces() -> bool:
+    probe = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "true"]
+    return shutil.which("unshare") is not None and not subprocess.run(probe, check=False).returncode
+
+
+@pytest.fixture
+def torture(tools: Path) -> Iterator[Torture]:
+    if os.geteuid() != 0:
+        pytest.skip("several users need root")
+    seed = random.SystemRandom().randrange(1 << 30)
+    print(f"seed {seed}")
+    with tempfile.TemporaryDirectory(prefix="gpuctl-torture-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        root = compose("epn-mi50x8", folder / "node")
+        if not has_device_nodes(root):
+            pytest.skip("making stand-in device nodes needs CAP_MKNOD")
+        for each in (root / "dev").rglob("*"):
+            each.chmod(0o755 if each.is_dir() else 0o666)
+        for each, mode in (("claims", 0o1777), ("state", 0o1777)):
+            (folder / each).mkdir()
+            (folder / each).chmod(mode)
+        gpus = json.loads(
+            subprocess.run(
+                [tools / "gpuctl", "discover", "--json", "--root", root],
+                capture_output=True,
+                check=True,
+            ).stdout
+        )["gpus"]
+        for gpu in gpus:
+            (folder / "claims" / f"GPU-{gpu['unique_id']}").touch(0o644)
+        for each in ("served", "double"):
+            (folder / "claims" / each).touch()
+            (folder / "claims" / each).chmod(0o666)
+        yield Torture(folder, tools, root, random.Random(seed), may_have_namespaces())
+
+
+def test_nobody_gets_what_somebody_has(torture: Torture, request: pytest.FixtureRequest) -> None:
+    torture.fight(60 if request.config.getoption("--stress") else 10)
+    status = torture.settle()
+    served = len(torture.words("served"))
+    print(f"{served} payloads, {torture.served} served to the end, {len(torture.killed)} killed")
+    assert torture.words("double") == []
+    assert torture.failures == []
+    assert status["leases"] == []
+    assert all(gpu["available"] for gpu in status["gpus"])
+    assert torture.served > 0 and torture.killed
+    history = json.loads(torture.gpuctl("status", "--history", "--json").stdout)["events"]
+    checker = AuditChecker(history)
+    assert checker.double == []
+    assert checker.unexplained == []
+    assert checker.open == {}
+    assert checker.granted >= served
