@@ -8,9 +8,15 @@ unshared() { have unshare && limited 5 unshare "$@" true; }
 
 status_field() { sed -n "s/^$1:[[:space:]]*//p" /proc/self/status 2>/dev/null | head -n 1; }
 
-# security LSM: whether it is among those that run
+lsm=$(read_line /sys/kernel/security/lsm)
+
+# security LSM: whether it is among those that run; null where securityfs is not mounted or not to be read
 security() {
-    case ",$(read_line /sys/kernel/security/lsm)," in *",$1,"*) ;; *) return 1 ;; esac
+    case ",$lsm," in
+    ,,) printf null ;;
+    *",$1,"*) printf true ;;
+    *) printf false ;;
+    esac
 }
 
 printf '{"user_namespaces":%s,' "$(json_bool unshared -U)"
@@ -20,8 +26,8 @@ printf '"max_user_namespaces":%s,' "$(json_number "$(read_line /proc/sys/user/ma
 printf '"unprivileged_clone":%s,' "$(json_number "$(read_line /proc/sys/kernel/unprivileged_userns_clone)")"
 printf '"apparmor_restricts":%s,' \
     "$(json_number "$(read_line /proc/sys/kernel/apparmor_restrict_unprivileged_userns)")"
-printf '"landlock":%s,' "$(json_bool security landlock)"
-printf '"lsm":%s,' "$(json_string "$(read_line /sys/kernel/security/lsm)")"
+printf '"landlock":%s,' "$(security landlock)"
+printf '"lsm":%s,' "$(json_string "$lsm")"
 printf '"seccomp_mode":%s,' "$(json_number "$(status_field Seccomp)")"
 printf '"no_new_privileges":%s,' "$(json_number "$(status_field NoNewPrivs)")"
 printf '"ptrace_scope":%s,' "$(json_number "$(read_line /proc/sys/kernel/yama/ptrace_scope)")"

@@ -45,11 +45,10 @@ limited_by_watchdog() {
 # first_line TEXT
 first_line() { printf '%s\n' "$1" | head -n 1; }
 
-# read_line FILE: its first line, nothing where it cannot be read
+# read_line FILE: its first line, nothing where it cannot be read. Not by `read`, which takes a byte at a time: the files of
+# /proc/sys give the first byte and then say that this was all.
 read_line() {
-    line=
-    [ -r "$1" ] && IFS= read -r line <"$1" 2>/dev/null
-    printf '%s' "$line"
+    [ -r "$1" ] && head -n 1 "$1" 2>/dev/null
 }
 
 # json_string TEXT: a string of at most 120 characters of ASCII; null for nothing

@@ -76,6 +76,15 @@ def bare(tmp_path: Path) -> Callable[..., dict[str, str]]:
     return make
 
 
+def test_a_setting_of_the_kernel_is_read_whole() -> None:
+    """Its files give a shell that reads byte by byte the first digit only."""
+    found = run_probe("isolation")
+    setting = Path("/proc/sys/user/max_user_namespaces")
+    assert found["max_user_namespaces"] == (int(setting.read_text()) if setting.exists() else None)
+    if not Path("/sys/kernel/security/lsm").exists():
+        assert found["landlock"] is None
+
+
 def test_these_are_all_probes() -> None:
     assert sorted(path.stem for path in PROBES.glob("*.sh")) == list(NAMES)
     assert sorted(path.stem for path in (SITESONAR / "schema").glob("*.json")) == list(NAMES)
