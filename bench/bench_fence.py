@@ -1,9 +1,9 @@
 """What a fence costs at the start: each rung over a plain fork and exec, against bubblewrap with
 the same namespaces, /dev and rights, and against `setsid -w`.
 
-`fence_start` is the fence alone (cpp/fence, as the supervisor calls it): plan, start, proof, wait.
-The overhead is what is left when the time of starting `true` alone is taken off both sides; it says how
-the fences compare, the whole of `gpuctl run` is in bench_run.py.
+`fence_start` is the fence alone, as the supervisor calls it: plan, start, proof, wait.
+The overhead is what is left when the time of starting `true` alone is taken off both sides; it says
+how the fences compare, the whole of `gpuctl run` is in bench_run.py.
 
 Not shown: a node with GPUs, whose own nodes the proof opens (a driver may take long over the first
 open), and the cost of a fence while the payload runs.

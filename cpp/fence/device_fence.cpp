@@ -83,6 +83,11 @@ Result<void> refuse_others(const std::string& dev, const std::set<std::string>& 
   return {};
 }
 
+constexpr std::array<std::string_view, 9> kSharedNames = {
+    "nvidiactl",      "nvidia-uvm",    "nvidia-uvm-tools",
+    "nvidia-modeset", "nvidia-nvlink", "nvidia-nvswitchctl",
+    "nvidia-vgpuctl", "kfd",           "dxg"};
+
 bool is_refusal(int error) {
   return error == EPERM || error == EACCES || error == ENOENT || error == ENOTDIR || error == ELOOP;
 }
@@ -106,6 +111,11 @@ const char* name_of(DeviceFence fence) {
     case DeviceFence::private_dev: return "private_dev";
   }
   return "advisory";
+}
+
+bool is_of_one_gpu(const std::string& path) {
+  const std::string_view name = std::string_view(path).substr(path.rfind('/') + 1);
+  return std::find(kSharedNames.begin(), kSharedNames.end(), name) == kSharedNames.end();
 }
 
 Result<std::vector<std::string>> gpu_nodes_in(const std::string& dev) {

@@ -109,7 +109,9 @@ ProofPaths proof_paths(const DevicePlan& plan, DeviceFence device) {
     paths.own.push_back(device == DeviceFence::private_dev ? host_paths::kDevNodes + node.name
                                                            : node.host_path);
   }
-  paths.others = plan.refused;
+  for (const std::string& path : plan.refused) {
+    if (device != DeviceFence::advisory || is_of_one_gpu(path)) paths.others.push_back(path);
+  }
   return paths;
 }
 

@@ -271,6 +271,7 @@ def test_the_filter_of_the_slot_counts_when_it_is_proven(arena: Arena, dev_folde
     scene = nvidia(dev_folder)
     for name in scene.others:
         (scene.root / "dev" / name).chmod(0o600)
+    put_nodes(scene.root, {"nvidia-modeset": ZERO})  # which batch systems leave open
     job = arena.run(
         ["--root", scene.root, "--gpu", scene.gpu],
         ["true"],
@@ -278,3 +279,5 @@ def test_the_filter_of_the_slot_counts_when_it_is_proven(arena: Arena, dev_folde
     )
     assert job.wait() == 0, job.stderr
     assert job.report["fence"]["device"] == "slot"
+    refused = {Path(each).name for each in job.report["fence"]["proof"]["refused"]}
+    assert refused == set(scene.others)

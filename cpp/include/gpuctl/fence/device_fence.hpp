@@ -54,6 +54,10 @@ Result<DevicePlan> plan_devices(const HostFs& fs, const std::vector<gpu::Gpu>& a
 // What is no character device is left out. ErrorCode of the listing.
 Result<std::vector<std::string>> gpu_nodes_in(const std::string& dev);
 
+// Whether the node `path` is of a GPU itself, or of a part of one; else it is one that all GPUs of its driver share
+// (nvidiactl, kfd), which gives none by itself. Batch systems leave those open.
+bool is_of_one_gpu(const std::string& path);
+
 // Tried by opening, by the process that it is about: a node of its own opens, or its driver says why not (ENXIO); one of
 // others gives EPERM, EACCES or ENOENT, for reading as for writing.
 struct DeviceProof {
