@@ -34,7 +34,13 @@ def collector(gpuctl_binary: Path, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
-    return {"CVMFS_PATH": str(tmp_path / "no"), "TMPDIR": str(tmp_path), "CPUCores": "8"}
+    (tmp_path / "ledger").mkdir()
+    return {
+        "CVMFS_PATH": str(tmp_path / "no"),
+        "GPUCTL_STATE_DIR": str(tmp_path / "ledger"),
+        "TMPDIR": str(tmp_path),
+        "CPUCores": "8",
+    }
 
 
 def test_a_sitemap(gpuctl: Run, tmp_path: Path, env: dict[str, str]) -> None:

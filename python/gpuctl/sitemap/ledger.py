@@ -27,14 +27,11 @@ class Ledger:
 
 
 def read_ledger(host: Host, environ: Environ, complain: Complain) -> Ledger | None:
-    """None: nobody knows what is given away."""
+    """None: nobody knows what is given away. Nothing is put right here, only read."""
     if host.root != "/" and host.state_dir is None:
         return None  # hardware that stands in is in no ledger
-    open_ledger = getattr(host, "ledger", None)
-    if open_ledger is None:
-        return None
     try:
-        return of_status(json.loads(open_ledger(environ).status(False)))
+        return of_status(json.loads(host.ledger(environ).status(False)))
     except GpuctlError as error:
         complain(f"the ledger is not known: {error}")
         return None

@@ -235,6 +235,38 @@ def test_what_the_ledger_says() -> None:
     assert told["drains"] == status["drains"]
 
 
+def test_leases_and_drains_are_in_the_sitemap(tmp_path: Path) -> None:
+    root = compose("epn-mi50x8", tmp_path / "node")
+    if not has_device_nodes(root):
+        pytest.skip("making stand-in device nodes needs CAP_MKNOD")
+    (tmp_path / "state").mkdir()
+    host = Host(root=root, state_dir=tmp_path / "state")
+
+    def now() -> dict[str, Any]:
+        return sitemap(
+            root=str(root),
+            state_dir=str(tmp_path / "state"),
+            environ={"CVMFS_PATH": str(tmp_path / "no")},
+            try_containers=False,
+        )
+
+    assert (now()["GPUCount"], now()["GPUAvailable"], now()["leases"]) == (8, 8, [])
+    with host.reserve(2, job="4711", resubmission=1) as held:
+        answer = now()
+        validate("sitemap.json", answer)
+        assert (answer["GPUCount"], answer["GPUAvailable"]) == (8, 6)
+        (lease,) = answer["leases"]
+        assert (lease["job_id"], lease["resubmission"]) == ("4711", 1)
+        assert lease["gpu_ids"] == list(held.gpu_ids)
+        taken = [gpu["id"] for gpu in answer["GPUs"] if not gpu["available"]]
+        assert taken == lease["gpu_ids"]
+    host.drain(answer["GPUs"][5]["id"], "a test")
+    answer = now()
+    validate("sitemap.json", answer)
+    assert (answer["GPUAvailable"], answer["leases"]) == (7, [])
+    assert [drain["unit_id"] for drain in answer["drains"]] == [answer["GPUs"][5]["id"]]
+
+
 def test_without_a_ledger_nobody_knows_what_is_available(tmp_path: Path) -> None:
     inventory = Host(root=compose("epn-mi50x8", tmp_path / "node")).discover({})
     part = of_inventory(inventory, None)
