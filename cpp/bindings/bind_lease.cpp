@@ -221,7 +221,8 @@ std::string release_by_name(PyLedger& self, const py::str& name) {
 }
 
 // `proven`: the caller knows that nothing of the job is left, and no process is looked for.
-std::string give_back(PyHeld& self, bool proven) {
+// Nothing when the units are free.
+std::optional<std::string> give_back(PyHeld& self, bool proven) {
   if (!self.held) raise({ErrorCode::usage, 0, "", "the lease was given back already"});
   const lease::Release done = unlocked([&] {
     lease::Proof proof;
@@ -234,6 +235,7 @@ std::string give_back(PyHeld& self, bool proven) {
     return self.held->release(proof);
   });
   self.held.reset();
+  if (done.gone) return std::nullopt;
   return release_json(done);
 }
 

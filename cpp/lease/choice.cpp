@@ -15,6 +15,11 @@ bool contains(const std::vector<std::string>& ids, const std::string& id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
 }
 
+bool wants_a_kind(const gpu::Wish& wish) {
+  return !wish.vendors.empty() || !wish.models.empty() || !wish.architectures.empty() ||
+         wish.memory_bytes;
+}
+
 std::optional<std::string> why_not(const Request& request, const gpu::Gpu& gpu,
                                    const std::vector<gpu::Gpu>& node,
                                    const std::vector<Drain>& drains) {
@@ -24,7 +29,9 @@ std::optional<std::string> why_not(const Request& request, const gpu::Gpu& gpu,
   const bool named = !request.only.empty();
   if (auto words = gpu::obstacle(request.wish, gpu, node, request.allow_integrated || named))
     return words;
-  if (auto words = gpu::mismatch(request.wish, gpu::traits_of(gpu))) return words;
+  if (wants_a_kind(request.wish)) {
+    if (auto words = gpu::mismatch(request.wish, gpu::traits_of(gpu))) return words;
+  }
   const Drain* drain = find_drain(drains, unit_of(gpu));
   if (drain != nullptr && drain->level != DrainLevel::inform)
     return "it is drained: " + drain->reason;
@@ -155,7 +162,7 @@ Choice choose(const Request& request, const std::vector<gpu::Gpu>& node,
   for (const gpu::Gpu* each : candidates) {
     if (!is_taken(*each, taken)) free.push_back(each);
   }
-  for (const gpu::Gpu* each : pick_by_tier(request, free)) choice.chosen.push_back(*each);
+  for (const gpu::Gpu* each : pick_by_tier(request, free)) choice.chosen.push_back(each);
   choice.possible = !choice.chosen.empty() || !pick_by_tier(request, candidates).empty();
   for (const gpu::Gpu* each : by_preference(request, candidates, free))
     choice.candidates.push_back(each->id);

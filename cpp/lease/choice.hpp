@@ -16,7 +16,7 @@
 namespace gpuctl::lease::internal {
 
 struct Choice {
-  std::vector<gpu::Gpu> chosen;         // empty: not enough
+  std::vector<const gpu::Gpu*> chosen;  // of the node that was given; empty: not enough
   bool possible = false;                // were all of them free
   std::vector<std::string> candidates;  // ids that would do, taken ones too; best first
   std::vector<std::pair<std::string, std::string>>

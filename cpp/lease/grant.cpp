@@ -129,16 +129,16 @@ class Attempt {
       if (choice_.chosen.empty()) return std::optional<Granted>();
       std::vector<UnitLock> locks;
       std::optional<Unit> busy;
-      for (const gpu::Gpu& each : choice_.chosen) {
-        Result<UnitLock> lock = lock_unit(unit_of(each));
+      for (const gpu::Gpu* each : choice_.chosen) {
+        Result<UnitLock> lock = lock_unit(unit_of(*each));
         if (lock) {
           locks.push_back(std::move(*lock));
         } else {
-          busy = unit_of(each);
-          foreign_[each.id] = lock.error().code == ErrorCode::busy
-                                  ? "its lock is held by a gpuctl with another ledger, or by a "
-                                    "child that inherited it"
-                                  : lock.error().message();
+          busy = unit_of(*each);
+          foreign_[each->id] = lock.error().code == ErrorCode::busy
+                                   ? "its lock is held by a gpuctl with another ledger, or by a "
+                                     "child that inherited it"
+                                   : lock.error().message();
           break;
         }
       }
@@ -249,7 +249,7 @@ class Attempt {
   Result<Granted> give(const Book& book, std::vector<UnitLock> locks) {
     Result<void> done = take_slot(book);
     stored_.lease.units.clear();
-    for (const gpu::Gpu& each : choice_.chosen) stored_.lease.units.push_back(unit_of(each));
+    for (const gpu::Gpu* each : choice_.chosen) stored_.lease.units.push_back(unit_of(*each));
     const bool waited = queued_;
     stored_.candidates.clear();
     stored_.lease.granted_boot = boottime_usec();

@@ -212,7 +212,8 @@ class GpuRequest:
 class HeldLease:
     def json(self) -> str: ...
     def descriptors(self) -> list[int]: ...
-    def give_back(self, proven: bool) -> str: ...
+    def give_back(self, proven: bool) -> str | None:
+        """None: the units are free; else the lease as JSON, with who keeps it."""
 
 class Ledger:
     @property

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Union
 
@@ -50,7 +50,7 @@ class Blocker:
 
 @dataclass(frozen=True)
 class Lease:
-    """`state`: waiting, held or releasing; `way`: held or recorded. None is unknown."""
+    """`state`: waiting, held, releasing or released; `way`: held or recorded. None is unknown."""
 
     id: str
     job_id: str | None
@@ -137,7 +137,10 @@ class HeldLease:
         if self._held is None:
             raise UsageError("the lease was given back already")
         held, self._held = self._held, None
-        return _released(json.loads(held.give_back(proven)))
+        kept = held.give_back(proven)
+        if kept is None:
+            return replace(self.lease, state="released", holder_alive=None)
+        return Lease.from_json(json.loads(kept)["lease"])
 
     def __enter__(self) -> HeldLease:
         return self
@@ -202,10 +205,6 @@ def hold(
 def wait_usec(value: Duration | None, name: str) -> int | None:
     text = flag_text(value, name)
     return None if text is None else _core.parse_duration_usec(text, f"`{name}`")
-
-
-def _released(record: Mapping[str, Any]) -> Lease:
-    return Lease.from_json(record["lease"])
 
 
 def _texts(value: Wishes) -> list[str]:

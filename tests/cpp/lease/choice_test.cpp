@@ -17,8 +17,8 @@ std::string chosen(const Request& request, TestNode& node, const std::string& ta
   for (const char number : taken)
     units.push_back(unit_of(node.gpus()[static_cast<std::size_t>(number - '0')]));
   std::vector<Unit> got;
-  for (const gpu::Gpu& each : choose(request, node.gpus(), units, {}).chosen)
-    got.push_back(unit_of(each));
+  for (const gpu::Gpu* each : choose(request, node.gpus(), units, {}).chosen)
+    got.push_back(unit_of(*each));
   return TestNode::numbers(got);
 }
 
@@ -94,8 +94,8 @@ TEST_CASE("a drained unit is no candidate, one that is only talked about is") {
   drain.unit_id = TestNode::address(0);
   drain.reason = "ECC";
   CHECK(TestNode::numbers({unit_of(
-            choose(TestNode::request(1), node.gpus(), {}, {drain}).chosen.front())}) == "1");
+            *choose(TestNode::request(1), node.gpus(), {}, {drain}).chosen.front())}) == "1");
   drain.level = DrainLevel::inform;
   CHECK(TestNode::numbers({unit_of(
-            choose(TestNode::request(1), node.gpus(), {}, {drain}).chosen.front())}) == "0");
+            *choose(TestNode::request(1), node.gpus(), {}, {drain}).chosen.front())}) == "0");
 }
