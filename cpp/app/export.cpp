@@ -55,6 +55,8 @@ Result<std::vector<gpu::Gpu>> chosen(const gpu::Inventory& inventory,
 
 // By id, which is stable over a reboot; what the ledger names and the node has no more is an error, never left out.
 Result<std::vector<gpu::Gpu>> units_of(const lease::Lease& lease, const gpu::Inventory& inventory) {
+  if (lease.state == lease::State::releasing)
+    return fail(ErrorCode::unavailable, "", "lease `" + lease.id + "` is being given back");
   std::vector<std::string> ids;
   for (const lease::Unit& unit : lease.units) ids.push_back(unit.id);
   if (ids.empty())

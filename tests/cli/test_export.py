@@ -103,6 +103,40 @@ def test_the_lease_file_is_read_only_and_shown_inside(export, tmp_path: Path) ->
     assert list(tmp_path.glob("lease.json.*")) == []
 
 
+@pytest.fixture
+def leased(gpuctl: Run, node: Path, tmp_path: Path) -> dict[str, Any]:
+    """Two GPUs of job 4711, recorded for this process."""
+    words = ("--owner-pid", os.getpid(), "--job", "4711", "--gpus", 2)
+    state = tmp_path / "state"
+    done = gpuctl("reserve", "--json", "--root", node, "--state-dir", state, *words)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return {**answer["lease"], "state_dir": str(state)}
+
+
+def test_a_lease_by_its_id_or_its_jobs(export, leased: dict[str, Any]) -> None:
+    for name in (leased["id"], "4711"):
+        answer = export("apptainer", "--lease", name, "--state-dir", leased["state_dir"])
+        assert answer["lease_id"] == leased["id"]
+        assert answer["gpus"] == [unit["id"] for unit in leased["units"]]
+        masks = answer["environment"]["APPTAINERENV_ROCR_VISIBLE_DEVICES"]
+        assert len(masks.split(",")) == 2
+    spec = export("cdi", "--lease", leased["id"], "--state-dir", leased["state_dir"])
+    assert spec["kind"] == "gpuctl.jalien/lease"
+    assert [device["name"] for device in spec["devices"]] == [leased["id"]]
+
+
+def test_a_lease_that_is_over_exposes_nothing(
+    gpuctl: Run, node: Path, leased: dict[str, Any]
+) -> None:
+    places = ("--root", node, "--state-dir", leased["state_dir"])
+    assert gpuctl("release", leased["id"], *places).returncode == 0
+    for name in (leased["id"], "4711", "none"):
+        done = gpuctl("export", "apptainer", "--lease", name, *places)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert name in done.stderr
+
+
 def test_cdi_of_a_node_and_of_chosen_gpus(export, node: Path) -> None:
     spec = export("cdi")
     assert spec["kind"] == "gpuctl.jalien/gpu"

@@ -45,11 +45,15 @@ def test_an_agent_in_java_exposes_one_lease(
     classes: Path, gpuctl_binary: Path, tmp_path: Path
 ) -> None:
     node = compose("epn-mi50x8", tmp_path / "node", device_nodes=False)
-    asks = f'[ "$*" = "export apptainer --json --lease L1" ] && exec {gpuctl_binary} '
-    asks += f"export apptainer --json --root {node} --gpu {GPU}"
+    state = tmp_path / "state"
+    reserve = ["reserve", "--owner-pid", str(os.getpid()), "--job", "L1", "--gpu", GPU]
+    places = ["--root", str(node), "--state-dir", str(state)]
+    subprocess.run([gpuctl_binary, *reserve, *places], check=True, capture_output=True, timeout=60)
     environment = {
         **os.environ,
-        "GPUCTL": program(tmp_path / "gpuctl", f"#!/bin/sh\n{asks}\n"),
+        "GPUCTL": str(gpuctl_binary),
+        "GPUCTL_ROOT": str(node),
+        "GPUCTL_STATE_DIR": str(state),
         "APPTAINER": program(tmp_path / "apptainer", SPY),
         "APPTAINER_NV": "1",
         "HIP_VISIBLE_DEVICES": "0,1,2,3",
