@@ -125,7 +125,7 @@ def floor(folder: Path) -> Step:
 
 
 def test_against_sqlite(compare: Callable[..., object], folder: Path) -> None:
-    """To be reached: half of it. Seen: twice it; most of ours is text and values, not the kernel."""
+    """To be reached: half of it. Seen: 1.6 times it, by 37 system calls and our own text."""
     compare("reserve+release / SQLite", ours(folder), sqlite(folder), rounds=ROUNDS)
 
 
@@ -135,7 +135,7 @@ def test_against_filelock_and_json(compare: Callable[..., object], folder: Path)
 
 
 def test_against_the_floor(compare: Callable[..., object], folder: Path) -> None:
-    """To be reached: five times it. Seen: ten times."""
+    """To be reached: five times it. Seen: eight times."""
     compare("reserve+release / flock+pread+pwrite", ours(folder), floor(folder), rounds=ROUNDS)
 
 

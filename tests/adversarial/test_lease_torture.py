@@ -38,7 +38,8 @@ WISHES = (
 )
 PRIVATE = (
     *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c"),
-    'mount -t tmpfs none /dev/shm && mkdir /dev/shm/sys && mount -t sysfs none /dev/shm/sys && exec "$@"',
+    "mount -t tmpfs none /dev/shm && mkdir /dev/shm/sys && "
+    'mount -t sysfs none /dev/shm/sys && exec "$@"',
     "sh",
 )
 
@@ -155,8 +156,8 @@ def torture(tools: Path) -> Iterator[Torture]:
         root = compose("epn-mi50x8", folder / "node")
         if not has_device_nodes(root):
             pytest.skip("making stand-in device nodes needs CAP_MKNOD")
-        for each in (root / "dev").rglob("*"):
-            each.chmod(0o755 if each.is_dir() else 0o666)
+        for path in (root / "dev").rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o666)
         for each, mode in (("claims", 0o1777), ("state", 0o1777)):
             (folder / each).mkdir()
             (folder / each).chmod(mode)
