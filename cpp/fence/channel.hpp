@@ -21,11 +21,11 @@ enum class Word : std::int32_t {
 };
 
 enum ReadyFlag : std::int32_t {
-  kCgroupsReadOnly = 1,
-  kDevicesProven = 2,
-  kLandlockOn = 4,
-  kSeccompOn = 8,
-  kSignalsScoped = 16,
+  cgroups_read_only = 1,
+  devices_proven = 2,
+  landlock_on = 4,
+  seccomp_on = 8,
+  signals_scoped = 16,
 };
 
 struct Message {

@@ -148,7 +148,7 @@ void become_payload(const SpawnRequest& request, const ExecPlan& plan, const Att
     send_word(ends.channel, Word::device_failed, fenced.errno_value, fenced.failed.c_str());
     ::_exit(125);
   }
-  const std::int32_t flags = fenced.flags | (ends.cgroups_are_read_only ? kCgroupsReadOnly : 0);
+  const std::int32_t flags = fenced.flags | (ends.cgroups_are_read_only ? cgroups_read_only : 0);
   if (!send_word(ends.channel, Word::ready, flags, fenced.note.c_str()) ||
       !wait_for_go(ends.channel))
     ::_exit(125);

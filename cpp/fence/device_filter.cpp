@@ -58,7 +58,7 @@ struct AttachAttr {
 };
 
 // null, zero, random, urandom, tty, ptmx
-const std::set<Number> kNeeded = {{1, 3}, {1, 5}, {1, 8}, {1, 9}, {5, 0}, {5, 2}};
+constexpr std::array<Number, 6> kNeeded = {{{1, 3}, {1, 5}, {1, 8}, {1, 9}, {5, 0}, {5, 2}}};
 
 Result<Number> number_of(const std::string& path) {
   struct stat status{};
@@ -67,7 +67,7 @@ Result<Number> number_of(const std::string& path) {
 }
 
 Result<std::set<Number>> numbers_to_refuse(const DevicePlan& plan) {
-  std::set<Number> needed = kNeeded;
+  std::set<Number> needed(kNeeded.begin(), kNeeded.end());
   for (const DeviceNode& node : plan.given) {
     if (const Result<Number> number = number_of(node.host_path)) needed.insert(*number);
   }

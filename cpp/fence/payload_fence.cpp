@@ -58,9 +58,9 @@ Result<std::int32_t> take_from_self(const SpawnRequest& request, const Attempt& 
   const Result<Restricted> done = restrict_self(wanted);
   if (!done) return fail(done.error());
   std::int32_t flags = 0;
-  if (done->landlock || done->scopes_signals) flags |= kLandlockOn;
-  if (done->seccomp) flags |= kSeccompOn;
-  if (done->scopes_signals) flags |= kSignalsScoped;
+  if (done->landlock || done->scopes_signals) flags |= landlock_on;
+  if (done->seccomp) flags |= seccomp_on;
+  if (done->scopes_signals) flags |= signals_scoped;
   return flags;
 }
 
@@ -129,7 +129,7 @@ Fenced fence_payload(const SpawnRequest& request, const Attempt& attempt) {
   const ProofPaths paths = proof_paths(*request.devices, attempt.device);
   const DeviceProof proof = prove_devices(paths.own, paths.others);
   if (proof.holds) {
-    fenced.flags |= kDevicesProven;
+    fenced.flags |= devices_proven;
   } else if (attempt.device != DeviceFence::advisory) {
     return failed(proof.failure);
   }

@@ -74,11 +74,11 @@ std::vector<Attempt> attempts(const SpawnRequest& request) {
 void take_proof(Child& child, const SpawnRequest& request, const Attempt& attempt,
                 const Message& message) {
   const auto has = [&](internal::ReadyFlag flag) { return (message.value & flag) != 0; };
-  child.cgroups_are_read_only = has(internal::kCgroupsReadOnly);
-  child.has_landlock = has(internal::kLandlockOn);
-  child.has_seccomp = has(internal::kSeccompOn);
-  child.scopes_signals = has(internal::kSignalsScoped);
-  child.proof.holds = has(internal::kDevicesProven);
+  child.cgroups_are_read_only = has(internal::cgroups_read_only);
+  child.has_landlock = has(internal::landlock_on);
+  child.has_seccomp = has(internal::seccomp_on);
+  child.scopes_signals = has(internal::signals_scoped);
+  child.proof.holds = has(internal::devices_proven);
   child.proof.failure = message.step;
   child.device = attempt.device;
   if (!child.proof.holds || request.devices == nullptr) return;

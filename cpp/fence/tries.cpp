@@ -14,6 +14,7 @@
 #include "device_filter.hpp"
 #include "gpuctl/base/fd.hpp"
 #include "gpuctl/base/host_paths.hpp"
+#include "gpuctl/base/parse.hpp"
 #include "gpuctl/base/without.hpp"
 #include "gpuctl/fence/restrict.hpp"
 #include "gpuctl/fence/spawn.hpp"
@@ -124,8 +125,9 @@ Tried from_line(const std::string& line) {
   const std::size_t second = line.find(kSeparator, first + 1);
   if (first == std::string::npos || second == std::string::npos)
     return failed("it ended without a word", 0);
-  return {line[0] == '1', std::atoi(line.substr(first + 1, second).c_str()),
-          line.substr(second + 1)};
+  const Result<std::uint64_t> number =
+      parse_unsigned(line.substr(first + 1, second - first - 1), "errno", 10, 4095);
+  return {line[0] == '1', number ? static_cast<int>(*number) : 0, line.substr(second + 1)};
 }
 
 [[noreturn]] void try_and_tell(Tried (*run)(), int to) {
