@@ -1,10 +1,10 @@
 #include "gpus.hpp"
 
-#include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 
 #include "gpuctl/base/json.hpp"

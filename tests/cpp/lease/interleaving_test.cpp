@@ -4,12 +4,12 @@
 // Within a critical section the other can do nothing but find the ledger busy, which is checked at each point; so the
 // orders of whole sections, with a crash anywhere, are all that there is.
 #include <doctest/doctest.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <cstring>
 #include <functional>
 #include <optional>
