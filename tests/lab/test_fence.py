@@ -18,6 +18,15 @@ def report(node: Node) -> dict[str, Any]:
     return fence
 
 
+def ladder(node: Node) -> dict[str, bool]:
+    script = (
+        "binary=$(command -v gpuctl); PATH=/nowhere $binary doctor --json --state-dir /tmp/state"
+    )
+    done = node.run(script)  # no runtime is found, so none is tried
+    assert done.code in (0, 1), done.stderr
+    return {each["name"]: each["has"] for each in json.loads(done.stdout)["ladder"]}
+
+
 @pytest.mark.lab("vm")
 def test_what_slurm_refuses_counts_when_it_is_proven(node: Node) -> None:
     bare = {"GPUCTL_TEST_WITHOUT": "private_dev,landlock,device_filter"}
@@ -34,10 +43,20 @@ def test_what_slurm_refuses_counts_when_it_is_proven(node: Node) -> None:
         done = node.run(f"{RUN} --fence strict -- sh -c '{OPEN_ALL}'", place=place).check()
         assert done.stdout == ""
         assert report(node)["device"] == "private_dev"
+    assert ladder(node)["private_dev"]
 
 
 @pytest.mark.lab("vm", kernel="5.10")
-def test_an_old_kernel_has_a_private_dev(node: Node) -> None:
+def test_an_old_kernel_has_a_private_dev_and_no_landlock(node: Node) -> None:
     done = node.run(f"{RUN} --fence strict -- sh -c '{OPEN_ALL}'").check()
     assert done.stdout == ""
     assert report(node)["device"] == "private_dev"
+    found = ladder(node)
+    assert (found["private_dev"], found["landlock_files"], found["seccomp"]) == (True, False, True)
+    bare = f"{RUN} --fence strict --process-fence session -- true"
+    assert node.run(bare).code == 125
+    assert "Landlock" in " ".join(report(node)["notes"])
+    node.run(f"{RUN} --process-fence session -- true").check()
+    assert report(node)["seccomp"]
+    root = node.run(bare, user="root")  # has a device filter, where it has a cgroup of its own
+    assert (root.code, report(node)["device"]) in ((0, "device_filter"), (125, "advisory"))
