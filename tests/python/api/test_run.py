@@ -170,11 +170,14 @@ def test_words_that_look_like_flags_are_values(run: Runner, tmp_path: Path) -> N
     assert report.kept == ("-x.root",)
 
 
-def test_what_never_started_is_a_report_too(run: Runner, tmp_path: Path) -> None:
+def test_what_never_started_is_a_report_too(
+    run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     missing = run(["/nowhere/at/all"], stderr=subprocess.DEVNULL)
     assert (missing.exit_code, missing.state) == (127, "never_started")
     refused = run(["true"], workdir=tmp_path / "no-parent", stderr=subprocess.DEVNULL)
     assert (refused.exit_code, refused.kill_reason.name) == (125, "SANDBOX_CREATE")
+    monkeypatch.setenv("GPUCTL_TEST_WITHOUT", "private_dev,landlock,device_filter")
     fenced = run(["true"], fence="strict", stderr=subprocess.DEVNULL)
     assert (fenced.exit_code, fenced.kill_reason.code) == (125, 904)
 
