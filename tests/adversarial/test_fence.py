@@ -120,15 +120,20 @@ def dev_folder(arena: Arena) -> Iterator[Path]:
     yield folder
 
 
-def run_ways(arena: Arena, scene: Scene, rung: Rung, other: str, number: tuple[int, int]) -> Job:
-    """The job, with `ways` for one of the other nodes, after it has used its own."""
+def run_ways(
+    arena: Arena, scene: Scene, rung: Rung, other: str, number: tuple[int, int], inside: str = ""
+) -> Job:
+    """The job, with `ways` for one of the other nodes, after it has used its own.
+
+    `inside`: what the payload puts around `ways`.
+    """
     scratch = arena.make_user_folder(f"scratch{arena.jobs}")
     private = rung.device == "private_dev"
     own = " ".join(f"/dev/{n}" if private else str(scene.root / "dev" / n) for n in scene.own)
     ways = arena.tools / "ways"
     node = scene.root / "dev" / other
     script = f"""for own in {own}; do head -c 1 $own >{scratch}/read || exit 9; done
-exec {ways} {node} $PILOT {scratch} {node.parent} {number[0]} {number[1]}"""
+exec {inside} {ways} {node} $PILOT {scratch} {node.parent} {number[0]} {number[1]}"""
     env = {"GPUCTL_TEST_WITHOUT": rung.without}
     inner = ["--workdir", arena.folder, "--root", scene.root, "--gpu", scene.gpu]
     inner += ["--job", f"w{os.getpid()}-{arena.jobs}"]
@@ -167,6 +172,24 @@ def test_no_way_to_anothers_gpu(
         assert opened == []
         assert int(last.split()[1]) >= 15
         arena.assert_bystanders_live(job)
+
+
+@pytest.mark.parametrize("rung", RUNGS[:3], ids=lambda rung: rung.name)
+def test_a_bubblewrap_of_the_payload_leads_nowhere(
+    arena: Arena, dev_folder: Path, rung: Rung
+) -> None:
+    """A container that the payload makes has what the payload has, with all rights it gives itself."""
+    scene = nvidia(dev_folder)
+    (other, number), *_ = scene.others.items()
+    wrap = "bwrap --dev-bind / / --unshare-user --cap-add ALL --proc /proc"
+    if rung.device == "landlock":
+        wrap = f"sh -c '{wrap} true || echo refused >&2; exec \"$@\"' sh"  # it forbids mounts
+    job = run_ways(arena, scene, rung, other, number, wrap)
+    assert job.wait() == 0, job.stderr
+    assert ("refused" in job.stderr) == (rung.device == "landlock")
+    *opened, last = job.stdout.splitlines()
+    assert opened == []
+    assert int(last.split()[1]) >= 15
 
 
 def test_the_ways_do_work_without_a_fence(arena: Arena, dev_folder: Path) -> None:

@@ -13,7 +13,7 @@ verb_main() {
     local arguments=() paths=''
     source "$root/tools/dev/setup.sh"
     set_up tests
-    need_packages lspci chattr readelf strace opencl spirv_as busybox
+    need_packages lspci chattr readelf strace bwrap opencl spirv_as busybox
     # half a gigabyte for one test: elsewhere it is skipped with that reason
     [[ ${CI:-} != true ]] || need_packages javac
     need_wheels test
