@@ -178,7 +178,7 @@ def test_no_way_to_anothers_gpu(
 def test_a_bubblewrap_of_the_payload_leads_nowhere(
     arena: Arena, dev_folder: Path, rung: Rung
 ) -> None:
-    """A container that the payload makes has what the payload has, with all rights it gives itself."""
+    """Its container has what it has itself, whatever rights it gives itself there."""
     scene = nvidia(dev_folder)
     (other, number), *_ = scene.others.items()
     wrap = "bwrap --dev-bind / / --unshare-user --cap-add ALL --proc /proc"
