@@ -29,17 +29,23 @@ __all__ = ["Host"]
 
 
 class Host:
-    """`root` stands in for the hardware; `state_dir` is where jobs are recorded."""
+    """`root` stands in for the hardware; `state_dir` is where jobs are recorded.
+
+    `ledger_scope`: `node` or `slot`, as `--ledger-scope` of the command line.
+    """
 
     def __init__(
         self,
         root: str | os.PathLike[str] | None = None,
         state_dir: str | os.PathLike[str] | None = None,
+        *,
+        ledger_scope: str | None = None,
     ) -> None:
         self._settings = Settings.load(
             {
                 "root": None if root is None else os.fspath(root),
                 "state-dir": None if state_dir is None else os.fspath(state_dir),
+                "ledger-scope": ledger_scope,
             }
         )
 

@@ -65,6 +65,9 @@ adapt() {
     mkdir -p "$root/etc/systemd/system/lab-agent.service.d"
     printf '[Service]\nExecStart=\nExecStart=/usr/local/sbin/lab-agent /run/lab/agent.sock\n' \
         >"$root/etc/systemd/system/lab-agent.service.d/namespaces.conf"
+    # this node is a network namespace of its own, in which the locks on GPUs are seen by itself alone
+    mkdir -p "$root/etc/gpuctl"
+    echo '{"ledger_scope": "slot"}' >"$root/etc/gpuctl/config.json"
     # a test waits for the batch systems it needs; the machine answers at once
     sed -i '/^After=/d' "$root/etc/systemd/system/lab-agent.service"
 }

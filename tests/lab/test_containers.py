@@ -38,13 +38,14 @@ def job(
     script: str = PAYLOAD,
     jdl: str = JDL,
     more: dict[str, str] | None = None,
+    state: str = "/tmp/state",
 ) -> dict[str, Any]:
     node.run("mkdir -p ~/job").check()
     node.put(jdl.encode(), "/home/pilot/job/job.jdl")
     node.put(script.encode(), "/home/pilot/job/payload.sh", mode=0o755)
     words = " ".join(options)
     done = node.run(
-        f"cd ~/job && gpuctl job job.jdl --json --workdir /tmp --state-dir /tmp/state {words}",
+        f"cd ~/job && gpuctl job job.jdl --json --workdir /tmp --state-dir {state} {words}",
         env={"PILOT_SECRET": "token", "ALIEN_SITE": "LAB", **(more or {})},
         timeout=180,
     )
@@ -149,7 +150,8 @@ def test_a_gpu_computes_in_the_very_container_before_the_job_starts(
     assert output(node, report) == "renderD129\n"
     wrong = {"ALIEN_SANITY_BUS": "27", "ALIEN_SANITY_WRONG": "result"}
     jdl = JDL.replace('MI50";', 'MI50"; GPUCount = 8;')
-    refused = job(node, options, script=script, jdl=jdl, more=wrong)
+    # a ledger of its own: above, the first GPU was drained
+    refused = job(node, options, script=script, jdl=jdl, more=wrong, state="/tmp/other")
     assert refused["kill_reason"]["name"] == "GPU_SANITY"
 
 

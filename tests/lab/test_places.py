@@ -79,6 +79,22 @@ def test_run_ends_what_the_payload_leaves(node: Node, place: str | None) -> None
 
 
 @pytest.mark.lab("ns", gpus="epn-mi50x8")
+def test_where_the_ledger_is_not_the_nodes_no_gpu_is_given(node: Node) -> None:
+    """The node is a network namespace, from which nobody outside sees a lock on a GPU."""
+    node.put(b'Executable = "/bin/true"; GPUCount = 1;', "/home/pilot/job.jdl")
+    node.put(b'Executable = "/bin/true"; GPUCount = 1; GPURequired = false;', "/home/pilot/cpu.jdl")
+    job = "gpuctl job ~/{}.jdl --json --workdir /tmp --state-dir /tmp/state --ledger-scope node"
+    refused, alone = (node.run(job.format(name), user="pilot") for name in ("job", "cpu"))
+    assert refused.code == 125, refused.stderr
+    assert json.loads(refused.stdout)["kill_reason"]["name"] == "GPU_UNAVAILABLE"
+    assert "--ledger-scope slot" in refused.stderr
+    assert alone.code == 0, alone.stderr
+    assert json.loads(alone.stdout)["gpus"] == []
+    run = "gpuctl run --gpus 1 --state-dir /tmp/state --ledger-scope node -- true"
+    assert node.run(run, user="pilot").code == 125
+
+
+@pytest.mark.lab("ns", gpus="epn-mi50x8")
 @pytest.mark.parametrize("place", [None, "scope", "slurm", "condor"], ids=lambda p: p or "plain")
 def test_job(node: Node, place: str | None) -> None:
     node.run("mkdir -p ~/job", user="pilot").check()

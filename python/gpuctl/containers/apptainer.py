@@ -24,9 +24,16 @@ def launch(program: str, request: ContainerRequest) -> Launch:
     argv += [request.image, *request.command]
     return Launch(
         argv=with_entry(argv, request.workdir),
-        environment={**request.exposure.environment, **_inside(request)},
+        environment={**_of_exposure(request), **_inside(request)},
         unset=request.exposure.unset,
     )
+
+
+def _of_exposure(request: ContainerRequest) -> dict[str, str]:
+    """What is set inside. The same masks by their own names are for agents without `-C`; in the
+    environment of our supervisor they would be those of a slot that was allotted fewer GPUs."""
+    told = request.exposure.environment
+    return {name: value for name, value in told.items() if name.startswith(_PREFIX)}
 
 
 def _inside(request: ContainerRequest) -> dict[str, str]:

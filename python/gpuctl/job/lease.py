@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from gpuctl.errors import UnavailableError
+from gpuctl.errors import GpuctlError, UnavailableError, UnsupportedError
 from gpuctl.host import Host
 from gpuctl.jdl import GpuWish, JobRequest
 from gpuctl.job.gpus import rejected_json
@@ -53,7 +53,7 @@ def leased_gpus(
         return
     try:
         held = _reserve(wish, options, host, signals, " ".join(request.command), exclude)
-    except UnavailableError as error:
+    except (UnavailableError, UnsupportedError) as error:  # the latter: `ledger_scope`
         yield Leased(_without(wish, choice, error, signals, trace))
         return
     trace.say(f"the job gets {', '.join(held.gpu_ids)} (lease {held.lease.id})")
@@ -87,7 +87,7 @@ def _reserve(
 
 
 def _without(
-    wish: GpuWish, choice: Choice, error: UnavailableError, signals: Signals, trace: Trace
+    wish: GpuWish, choice: Choice, error: GpuctlError, signals: Signals, trace: Trace
 ) -> Choice:
     signals.check()
     if wish.required:

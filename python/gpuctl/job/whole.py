@@ -67,7 +67,7 @@ def run_job(options: JobOptions) -> int:
 
 
 def _run(options: JobOptions, trace: Trace, events: EventSink, signals: Signals) -> int:
-    host = Host(root=options.root, state_dir=options.state_dir)
+    host = Host(options.root, options.state_dir, ledger_scope=options.ledger_scope)
     doc = jdl.load(options.jdl)
     request = JobRequest.from_jdl(doc)
     _tell(doc, request, trace)
