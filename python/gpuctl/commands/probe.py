@@ -12,8 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from gpuctl import _core
-from gpuctl.commands.shared import complain, explain, guarded, parser_of, switched_on
+from gpuctl.commands.shared import complain, flags_alone, guarded, switched_on
 from gpuctl.errors import UsageError
 from gpuctl.settings import Settings
 
@@ -28,16 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    given = parser_of(VERB, "operands").parse_args(arguments)
-    if given.help:
-        return explain(VERB)
-    if given.version:
-        print(f"gpuctl {_core.version}")
+    given = flags_alone(VERB, arguments, "a recorded output is `--from KIND=FILE`")
+    if given is None:
         return FOUND
-    if given.operands:
-        raise UsageError(
-            f"`{given.operands[0]}` is no option; a recorded output is `--from KIND=FILE`"
-        )
     flags = {"root": given.root, "state-dir": given.state_dir, "pci-ids": given.pci_ids}
     settings = Settings.load(flags)
     if given.watch is not None or given.count is not None:

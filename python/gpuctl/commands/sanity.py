@@ -12,8 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from gpuctl import _core
-from gpuctl.commands.shared import explain, guarded, parser_of, switched_on
+from gpuctl.commands.shared import flags_alone, guarded, switched_on
 from gpuctl.containers.choose import Wish, choose_container
 from gpuctl.errors import UsageError
 from gpuctl.gpus import Gpu
@@ -36,14 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    given = parser_of(VERB, "operands").parse_args(arguments)
-    if given.help:
-        return explain(VERB)
-    if given.version:
-        print(f"gpuctl {_core.version}")
+    given = flags_alone(VERB, arguments, "a GPU is `--gpu ID`")
+    if given is None:
         return HEALTHY
-    if given.operands:
-        raise UsageError(f"`{given.operands[0]}` is no option; a GPU is `--gpu ID`")
     answer = _answer(given)
     _print(answer, given)
     return HEALTHY if answer.verdict == "pass" else UNHEALTHY

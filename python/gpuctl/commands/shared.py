@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from gpuctl import _core
@@ -20,7 +20,7 @@ from gpuctl.errors import EXIT_FAILED, GpuctlError, UsageError
 from gpuctl.job.trace import to_stderr
 from gpuctl.report_text import escaped
 
-__all__ = ["complain", "explain", "guarded", "parser_of", "switched_on"]
+__all__ = ["complain", "explain", "flags_alone", "guarded", "parser_of", "switched_on"]
 
 EXIT_INTERRUPTED = 130
 
@@ -86,6 +86,25 @@ def switched_on(given: argparse.Namespace, name: str) -> bool:
     return bool(getattr(given, name)) or os.environ.get(f"GPUCTL_{name.upper()}", "") not in (
         *("", "0", "false"),
     )
+
+
+def flags_alone(
+    verb: str, arguments: Sequence[str] | None, hint: str = ""
+) -> argparse.Namespace | None:
+    """The flags of a verb that takes no operands; None where the version was all that was asked.
+
+    `hint` is what to write instead of an operand.
+    """
+    given = parser_of(verb, "operands").parse_args(arguments)
+    if given.help:
+        explain(verb)
+    if given.version:
+        print(f"gpuctl {_core.version}")
+        return None
+    if given.operands:
+        words = hint or f"see `gpuctl {verb} --help`"
+        raise UsageError(f"`{given.operands[0]}` is no option; {words}")
+    return given
 
 
 def explain(verb: str) -> NoReturn:

@@ -11,9 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gpuctl import _core
-from gpuctl.commands.shared import complain, explain, guarded, parser_of, switched_on
-from gpuctl.errors import UsageError
+from gpuctl.commands.shared import complain, flags_alone, guarded, switched_on
 from gpuctl.report_text import escaped
 from gpuctl.settings import Settings
 
@@ -29,14 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    given = parser_of(VERB, "operands").parse_args(arguments)
-    if given.help:
-        return explain(VERB)
-    if given.version:
-        print(f"gpuctl {_core.version}")
+    given = flags_alone(VERB, arguments)
+    if given is None:
         return DONE
-    if given.operands:
-        raise UsageError(f"`{given.operands[0]}` is no option; see `gpuctl {VERB} --help`")
     answer = _answer(given)
     if switched_on(given, "json"):
         sys.stdout.write(json.dumps(answer, ensure_ascii=False, allow_nan=False) + "\n")

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gpuctl import _core
-from gpuctl.commands.shared import complain, explain, guarded, parser_of, switched_on
+from gpuctl.commands.shared import complain, flags_alone, guarded, switched_on
 from gpuctl.durations import flag_text
 from gpuctl.errors import UsageError
 from gpuctl.report_text import escaped
@@ -30,14 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    given = parser_of(VERB, "operands").parse_args(arguments)
-    if given.help:
-        return explain(VERB)
-    if given.version:
-        print(f"gpuctl {_core.version}")
+    given = flags_alone(VERB, arguments)
+    if given is None:
         return DONE
-    if given.operands:
-        raise UsageError(f"`{given.operands[0]}` is no option; see `gpuctl {VERB} --help`")
     if given.serve is not None:
         return _serve(given)
     answer = _round(given)
