@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <map>
 
+#include "columns.hpp"
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/gpu/inventory.hpp"
 #include "gpuctl/gpu/json.hpp"
@@ -20,8 +21,6 @@ constexpr int kExitUnknown = 3;
 constexpr int kExitPartial = 4;
 
 constexpr double kBytesPerGib = 1024.0 * 1024.0 * 1024.0;
-
-using Row = std::vector<std::string>;
 
 std::string memory_text(const std::optional<std::uint64_t>& bytes) {
   if (!bytes) return "-";
@@ -67,23 +66,6 @@ Row row_of(const gpu::Gpu& gpu) {
           gpu.usable ? "yes" : "no",
           gpu.allotted ? "yes" : "no",
           holders_text(gpu)};
-}
-
-// Columns as wide as their widest cell; no blanks at the end of a line.
-std::string align(const std::vector<Row>& rows) {
-  std::vector<std::size_t> widths(rows.front().size(), 0);
-  for (const Row& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const Row& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      text += row[i];
-      if (i + 1 < row.size()) text.append(widths[i] - row[i].size() + 2, ' ');
-    }
-    text += '\n';
-  }
-  return text;
 }
 
 std::string table_of(const std::vector<gpu::Gpu>& gpus) {

@@ -3,30 +3,13 @@
 #include <algorithm>
 #include <vector>
 
+#include "columns.hpp"
 #include "gpuctl/base/json.hpp"
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/lease/json.hpp"
 
 namespace gpuctl::app {
 namespace {
-
-using Row = std::vector<std::string>;
-
-std::string align(const std::vector<Row>& rows) {
-  std::vector<std::size_t> widths(rows.front().size(), 0);
-  for (const Row& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const Row& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      text += row[i];
-      if (i + 1 < row.size()) text.append(widths[i] - row[i].size() + 2, ' ');
-    }
-    text += '\n';
-  }
-  return text;
-}
 
 const lease::Lease* lease_of(const gpu::Gpu& gpu, const lease::View& view) {
   const lease::Unit unit = lease::unit_of(gpu);
