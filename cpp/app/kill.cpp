@@ -94,6 +94,8 @@ int answer(const Context& context, const Json& kill, bool gone) {
   if (kill.is_object()) {
     words +=
         ", " + kill["signalled"].dump() + " processes got TERM, " + kill["killed"].dump() + " KILL";
+    if (const auto unreaped = kill.value("unreaped", 0U); unreaped > 0)
+      words += ", " + std::to_string(unreaped) + " had ended and were not reaped";
     if (kill["proof"].is_string()) words += "; proof: " + kill["proof"].get<std::string>();
   }
   return print(words + "\n", gone ? 0 : 1);

@@ -81,23 +81,22 @@ Result<Place> try_place(const HostFs& fs, Place place) {
 
 // The names of our own group, whose directory holds us for certain: who writes must not take another for it.
 Result<Place> own_place(const HostFs& fs) {
-  const Result<Group> group = Group::of_self(fs);
-  if (!group) return fail(group.error());
-  for (const Branch& branch : group->branches()) {
-    if (!branch.is_v2()) continue;
-    if (!branch.dir) return fail(ErrorCode::unsupported, branch.path, branch.words);
-    if (!branch.confirmed.value_or(false)) {
-      return fail(ErrorCode::unsupported, branch.directory,
-                  "it does not list us: another cgroup is mounted where ours should be");
-    }
-    Place place;
-    place.path = branch.path;
-    place.directory = branch.directory;
-    place.mount_point = branch.mount_point;
-    return place;
+  const Result<Branch> branch = branch_of_self(fs, "");
+  if (!branch && branch.error().code == ErrorCode::unsupported) {
+    return fail(ErrorCode::unsupported, branch.error().path,
+                "a node with cgroup v1 only, whose groups are read and never made");
   }
-  return fail(ErrorCode::unsupported, group->path(),
-              "a node with cgroup v1 only, whose groups are read and never made");
+  if (!branch) return fail(branch.error());
+  if (!branch->dir) return fail(ErrorCode::unsupported, branch->path, branch->words);
+  if (!branch->confirmed.value_or(false)) {
+    return fail(ErrorCode::unsupported, branch->directory,
+                "it does not list us: another cgroup is mounted where ours should be");
+  }
+  Place place;
+  place.path = branch->path;
+  place.directory = branch->directory;
+  place.mount_point = branch->mount_point;
+  return place;
 }
 
 Place names_above(const Place& place) {

@@ -135,6 +135,33 @@ Result<Group> Group::at(const HostFs& fs, const std::string& path) {
   return Group(std::move(home), std::move(branches), std::nullopt);
 }
 
+Result<Group> Group::below(const HostFs& fs, const std::string& mount_point,
+                           const std::string& directory) {
+  const std::optional<std::string> rest = internal::below(directory, mount_point);
+  if (!rest) return fail(ErrorCode::usage, directory, "not below `" + mount_point + "`");
+  Result<Branch> branch = internal::open_branch(fs, Mount{mount_point, "/", {}}, *rest);
+  if (!branch) return fail(std::move(branch).error());
+  Home home{"v2", branch->path, {}};
+  std::vector<Branch> branches;
+  branches.push_back(std::move(*branch));
+  return Group(std::move(home), std::move(branches), std::nullopt);
+}
+
+Result<Branch> branch_of_self(const HostFs& fs, const std::string& controller) {
+  const Result<Home> home = read_home(fs);
+  if (!home) return fail(home.error());
+  const std::vector<Membership>& all = home->memberships;
+  const auto with_controller = [&](const Membership& each) {
+    return std::find(each.controllers.begin(), each.controllers.end(), controller) !=
+           each.controllers.end();
+  };
+  auto found = std::find_if(all.begin(), all.end(), with_controller);
+  if (found == all.end() && !all.empty() && all.front().controllers.empty()) found = all.begin();
+  if (found == all.end())
+    return fail(ErrorCode::unsupported, home->path, "there is no such hierarchy");
+  return internal::find_branch(fs, internal::read_mounts(fs), *found, self_pid(fs));
+}
+
 const Branch* Group::branch(const std::string& controller) const {
   for (const Branch& each : branches_) {
     if (lists(each, controller)) return &each;

@@ -24,9 +24,8 @@ void begin_oom_watch(Run& run) {
                  run.group->path, true}));
     return;
   }
-  const Result<cgroup::Group> shared = cgroup::Group::of_self(run.fs);
-  const cgroup::Branch* branch = shared ? shared->branch("memory") : nullptr;
-  if (branch == nullptr || !branch->dir) return;
+  const Result<cgroup::Branch> branch = cgroup::branch_of_self(run.fs, "memory");
+  if (!branch || !branch->dir) return;
   if (branch->is_v2()) {
     run.oom.emplace(cgroup::OomWatch::begin(
         run.fs, {branch->mount_point, branch->directory, branch->path, false}));
@@ -130,8 +129,8 @@ void drop_group(Run& run, const std::string& why) {
 
 std::optional<cgroup::OneSample> sample_group(const Run& run) {
   if (!run.group) return std::nullopt;
-  const Result<cgroup::Group> group =
-      cgroup::Group::at(run.fs, run.place->directory + "/" + run.group->name);
+  const Result<cgroup::Group> group = cgroup::Group::below(
+      run.fs, run.place->mount_point, run.place->directory + "/" + run.group->name);
   if (!group) return std::nullopt;
   return cgroup::sample_once(run.fs, *group);
 }

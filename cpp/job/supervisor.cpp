@@ -24,6 +24,7 @@ namespace {
 constexpr int kExitTtl = 124;
 constexpr int kExitNotExecutable = 126;
 constexpr int kExitNotFound = 127;
+constexpr std::size_t kManyUnreaped = 100;  // a shell's pipeline leaves a few for a moment
 constexpr Usec kEscapeeGrace = 2 * kUsecPerSec;
 
 // One that the caller ignores stays ignored (nohup, background jobs of a shell).
@@ -94,6 +95,13 @@ void report_kill(Run& run) {
       0;
   if (!anything_done && run.ending.reason() == nullptr && run.all_reaped) return;
   kill::Report kill = run.engine->report(run.ending);
+  if (kill.unreaped >= kManyUnreaped) {
+    run.report.problems.push_back(
+        std::to_string(kill.unreaped) +
+        " processes of the job had ended and were never reaped by their parents: each counted "
+        "against its limits of processes (RLIMIT_NPROC, pids.max)");
+    run.trace.line(LogLevel::warning, run.report.problems.back());
+  }
   run.report.kill = std::move(kill);
 }
 

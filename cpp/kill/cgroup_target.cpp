@@ -8,11 +8,13 @@
 
 #include <algorithm>
 #include <csignal>
+#include <set>
 
 #include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/base/without.hpp"
 #include "gpuctl/cgroup/group_files.hpp"
+#include "gpuctl/proc/walk.hpp"
 
 namespace gpuctl::kill {
 namespace {
@@ -124,7 +126,20 @@ std::vector<proc::Stat> CgroupTarget::members(Why why) {
   std::sort(all.begin(), all.end(), [](const proc::Stat& left, const proc::Stat& right) {
     return std::pair(left.start_ticks, left.pid) < std::pair(right.start_ticks, right.pid);
   });
+  if (why == Why::ask) note_unreaped(count_unreaped(all));
   return all;
+}
+
+// The list of a group leaves zombies out, though each still counts against its pids.max.
+std::size_t CgroupTarget::count_unreaped(const std::vector<proc::Stat>& members) const {
+  std::set<pid_t> pids;
+  for (const proc::Stat& each : members) pids.insert(each.pid);
+  std::size_t count = 0;
+  for (const proc::Stat& top : members) {
+    if (pids.count(top.ppid) != 0) continue;
+    for (const proc::Stat& each : proc::descendants(fs_, top.pid)) count += each.is_dead() ? 1 : 0;
+  }
+  return count;
 }
 
 // Read again for each: a number that was freed since the last list is not in this one, or is a member's again.

@@ -91,6 +91,7 @@ Report Engine::report(const Schedule& schedule) {
   report.killed = signaller_.count(SIGKILL);
   if (!proof) report.survivors = describe_survivors(fs_, target_.members(Target::Why::force));
   report.refused = signaller_.refused();
+  report.unreaped = target_.unreaped();
   report.rounds = schedule.rounds();
   report.elapsed_usec = monotonic_usec() - schedule.began_at();
   return report;

@@ -68,6 +68,7 @@ Json to_json(const Report& report) {
           {"killed", report.killed},
           {"survivors", survivors_json(report.survivors)},
           {"refused", refused_json(report.refused)},
+          {"unreaped", report.unreaped},
           {"rounds", report.rounds},
           {"elapsed_usec", report.elapsed_usec}};
 }

@@ -21,6 +21,13 @@ void drop_the_dead(std::vector<proc::Stat>& members) {
   members.erase(std::remove_if(members.begin(), members.end(), is_dead), members.end());
 }
 
+// Those whose parent is `reaper` are about to be reaped.
+std::size_t count_unreaped(const std::vector<proc::Stat>& all, pid_t reaper) {
+  return static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [&](const auto& each) {
+    return each.is_dead() && each.ppid != reaper;
+  }));
+}
+
 int as_milliseconds(Usec time) { return static_cast<int>((time + 999) / 1000); }
 
 }  // namespace
@@ -54,6 +61,7 @@ std::vector<proc::Stat> Below::members(Why why) {
   std::vector<proc::Stat> all = proc::descendants(fs_, ::getpid());
   seen_.clear();
   for (const proc::Stat& each : all) seen_.insert(each.pid);
+  note_unreaped(count_unreaped(all, ::getpid()));
   drop_the_dead(all);
   if (why == Why::ask && init_ != 0) {
     const auto is_init = [&](const proc::Stat& each) { return each.pid == init_; };
@@ -134,9 +142,13 @@ void PidTree::find_children() {
   for (const auto& [pid, known] : known_) {
     if (known_.count(known.stat.ppid) == 0) tops.push_back(pid);
   }
+  std::size_t unreaped = 0;
   for (const pid_t top : tops) {
-    for (const proc::Stat& each : proc::descendants(fs_, top)) admit(each, 0);
+    const std::vector<proc::Stat> below = proc::descendants(fs_, top);
+    unreaped += count_unreaped(below, ::getpid());
+    for (const proc::Stat& each : below) admit(each, 0);
   }
+  note_unreaped(unreaped);
 }
 
 // The number of a session stays taken while anybody is in it, and a pid space needs seconds to come round: what was a

@@ -61,8 +61,9 @@ class KillReport:
     """What a kill did and how sure it is.
 
     `proof` is `cgroup`, `pid_namespace`, `subreaper` or, weakest, `identities`; None while
-    something lives. `signalled` processes were asked to end, `killed` ones got KILL. `method` is
-    None when nothing had to be done.
+    something lives. `signalled` processes were asked to end, `killed` ones got KILL. `unreaped` is
+    the most zombies seen at once below a living parent of the job: nothing to end, but each counts
+    against RLIMIT_NPROC and pids.max. `method` is None when nothing had to be done.
     """
 
     ended: bool
@@ -75,6 +76,7 @@ class KillReport:
     rounds: int
     elapsed_usec: int
     problems: tuple[str, ...] = ()
+    unreaped: int = 0
 
     @staticmethod
     def from_json(
@@ -94,6 +96,7 @@ class KillReport:
             kill["rounds"],
             kill["elapsed_usec"],
             tuple(problems),
+            kill.get("unreaped", 0),  # a supervisor of an older gpuctl does not say
         )
 
 

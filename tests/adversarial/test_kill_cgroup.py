@@ -101,6 +101,13 @@ def test_term_first(arena: Arena, group: Group) -> None:
     arena.assert_nothing_left()
 
 
+def test_zombies_are_counted(arena: Arena, group: Group) -> None:
+    """A group's list leaves them out."""
+    start(arena, group, "zombies")
+    code, kill, _ = end(arena, group, "--grace", 20)
+    assert (code, kill["signalled"], kill["unreaped"]) == (0, 1, 500)
+
+
 def test_an_empty_group_is_a_success(arena: Arena, group: Group) -> None:
     code, kill, _ = end(arena, group)
     assert (code, kill["signalled"], kill["killed"], kill["proof"]) == (0, 0, 0, "cgroup")

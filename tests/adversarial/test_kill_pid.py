@@ -35,6 +35,12 @@ def test_a_tree_is_ended(arena: Arena, payload: str) -> None:
     arena.assert_bystanders_live()
 
 
+def test_zombies_are_counted(arena: Arena) -> None:
+    pid = arena.spawn([arena.tools / "villain", "zombies", arena.folder / "beats"])
+    arena.wait_for_beats()
+    assert kill(arena, pid, "--grace", 1)[1]["unreaped"] == 500
+
+
 def test_more_processes_than_descriptors(arena: Arena) -> None:
     """Each is held by a descriptor; a caller's limit of 64 is not the end of it."""
     tree = arena.spawn([arena.tools / "villain", "bomb", arena.folder / "beats"])

@@ -61,6 +61,19 @@ def test_kill_ends_what_stays(arena: Arena, fence: str, payload: str, code: int)
     assert not any((arena.state / "jobs" / str(arena.uid)).iterdir())
 
 
+def test_the_pressure_of_zombies_is_reported(arena: Arena, fence: str) -> None:
+    """Nobody can end them again; what they take from the limits of processes is told."""
+    options = ["--process-fence", fence, "--job", "zombies"]
+    job = arena.run(options, [arena.tools / "villain", "zombies", arena.folder / "beats"])
+    arena.wait_for_beats()
+    killed, words, errors = arena.gpuctl("kill", "--job", "zombies", "--grace", "1")
+    assert (killed, errors) == (0, ""), words
+    assert "500 had ended and were not reaped" in words
+    assert job.wait() == 143, job.stderr
+    assert job.report["kill"]["unreaped"] == 500
+    assert any("RLIMIT_NPROC" in each for each in job.report["problems"])
+
+
 def test_a_bomb_is_ended(arena: Arena, fence: str) -> None:
     options = ["--process-fence", fence, "--job", "bomb"]
     job = arena.run(options, [arena.tools / "villain", "bomb", arena.folder / "beats"])

@@ -210,6 +210,34 @@ TEST_CASE("a directory of one v1 hierarchy is that hierarchy's cgroup alone") {
   CHECK(Group::at(fs, "/job")->version() == "hybrid");
 }
 
+TEST_CASE("below a mount point that is known: no mounts are read") {
+  Machine machine("0::/\n", "");
+  machine.add_group("sys/fs/cgroup/unified/slot/job");
+  const HostFs fs = *HostFs::open(machine.tree.path());
+  const auto below = [&](const char* directory) {
+    return Group::below(fs, "/sys/fs/cgroup/unified", directory);
+  };
+  REQUIRE(below("/sys/fs/cgroup/unified/slot/job"));
+  CHECK(below("/sys/fs/cgroup/unified/slot/job")->path() == "/slot/job");
+  CHECK(below("/sys/fs/cgroup/unified/slot/job")->main().is_v2());
+  CHECK(below("/sys/fs/cgroup/unified/gone").error().code == ErrorCode::not_found);
+  CHECK(below("/sys/fs/cgroup/memory/job").error().code == ErrorCode::usage);
+}
+
+TEST_CASE("one branch of our own is the one that all of them give") {
+  const HostFs fs = *HostFs::open("/");
+  const Result<Group> group = Group::of_self(fs);
+  REQUIRE(group);
+  for (const char* controller : {"", "memory", "cpuacct"}) {
+    const cgroup::Branch* expected = group->branch(controller);
+    const Result<cgroup::Branch> branch = cgroup::branch_of_self(fs, controller);
+    CHECK(branch.has_value() == (expected != nullptr));
+    if (!branch || expected == nullptr) continue;
+    CHECK(branch->directory == expected->directory);
+    CHECK(branch->confirmed == expected->confirmed);
+  }
+}
+
 TEST_CASE("this machine's own: as /proc/self/cgroup says, and we are in it") {
   const HostFs fs = *HostFs::open("/");
   const Result<Group> group = Group::of_self(fs);

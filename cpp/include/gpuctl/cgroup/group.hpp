@@ -67,6 +67,10 @@ class Group {
   // which then is the only branch. ErrorCode::usage for a path with `..` or that is not absolute, not_found where none is.
   static Result<Group> at(const HostFs& fs, const std::string& path);
 
+  // A directory of the v2 hierarchy that is known to be mounted at `mount_point`: no mounts are read.
+  static Result<Group> below(const HostFs& fs, const std::string& mount_point,
+                             const std::string& directory);
+
   const std::string& version() const { return home_.version; }
   const std::string& path() const { return branches_.front().path; }
   const Slot& slot() const { return slot_; }
@@ -93,5 +97,9 @@ class Group {
   Slot slot_;
   std::optional<pid_t> pid_;
 };
+
+// Of the calling process, what Group::branch() gives, found alone: on a node with v1 a tenth of the cost of all of them.
+// "" is the v2 hierarchy. ErrorCode::unsupported where there is no such hierarchy.
+Result<Branch> branch_of_self(const HostFs& fs, const std::string& controller);
 
 }  // namespace gpuctl::cgroup

@@ -47,6 +47,7 @@ class CgroupTarget : public Target {
     std::vector<pid_t> pids;
     std::size_t unseen = 0;
   };
+  std::size_t count_unreaped(const std::vector<proc::Stat>& members) const;
   Listing list() const;
 
  private:

@@ -9,6 +9,7 @@
 // CgroupSet a cgroup with its sub-cgroups                                   (cgroup_target.hpp)
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -51,6 +52,16 @@ class Target {
 
   // Sleeps until there may be news of an end, `most` at the longest.
   virtual void wait(Usec most);
+
+  // The most members seen at once that had ended and that their parents, members too, had not reaped: no work for a
+  // kill, and each holds its place under RLIMIT_NPROC and pids.max.
+  std::size_t unreaped() const { return unreaped_; }
+
+ protected:
+  void note_unreaped(std::size_t now) { unreaped_ = std::max(unreaped_, now); }
+
+ private:
+  std::size_t unreaped_ = 0;
 };
 
 class CgroupTarget;
