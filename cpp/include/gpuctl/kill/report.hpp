@@ -31,7 +31,8 @@ struct Report {
   std::size_t killed = 0;     // processes that got KILL
   std::vector<Survivor> survivors;
   std::vector<Refusal> refused;
-  std::size_t unreaped = 0;  // zombies of the job's own parents, the most at once: see Target::unreaped
+  std::size_t unreaped =
+      0;  // zombies of the job's own parents, the most at once: see Target::unreaped
   unsigned rounds = 0;
   Usec elapsed_usec = 0;
 };
