@@ -9,7 +9,9 @@
 #include <cerrno>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
+#include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/syscall_numbers.hpp"
 #include "gpuctl/base/without.hpp"
 #include "gpuctl/fence/restrict.hpp"
@@ -40,6 +42,15 @@ struct CloseDir {
   void operator()(DIR* dir) const { ::closedir(dir); }
 };
 
+// Disks, and the machine's consoles and serial lines: no job's, and nine tenths of the rules.
+bool is_the_machines(const std::string& prefix, const dirent& entry) {
+  const std::string_view name = entry.d_name;
+  const auto begins = [&](std::string_view start) { return name.substr(0, start.size()) == start; };
+  if (prefix != host_paths::kDevNodes) return false;
+  return entry.d_type == DT_BLK ||
+         (entry.d_type == DT_CHR && ((begins("tty") && name != "tty") || begins("vcs")));
+}
+
 class Builder {
  public:
   Builder(int ruleset, int abi, const std::vector<std::string>& refused)
@@ -69,6 +80,7 @@ class Builder {
     while (const dirent* entry = ::readdir(dir.get())) {
       const std::string name = entry->d_name;
       if (name == "." || name == ".." || entry->d_type == DT_LNK) continue;
+      if (is_the_machines(prefix, *entry)) continue;
       if (Result<void> done = allow_entry(::dirfd(dir.get()), prefix, name); !done) return done;
     }
     return {};

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "gpuctl/fence/restrict.hpp"
 #include "support/temp_tree.hpp"
 
 using namespace gpuctl;
@@ -55,6 +56,26 @@ TEST_CASE("a payload runs in its directory, with its environment, and its status
     CHECK(WEXITSTATUS(status) == 7);
     CHECK(tree.read("out") == "here\n");
   }
+}
+
+TEST_CASE("Landlock beside a GPU's node: disks and consoles are refused, common nodes are not") {
+  const char* script =
+      "for each in /dev/* ; do"
+      "  if test -b $each && head -c 1 $each >/dev/null 2>&1; then exit 1; fi;"
+      "done;"
+      "! true 2>/dev/null </dev/tty1 && ! true 2>/dev/null </dev/vcs && "
+      "true </dev/zero && true >/dev/full && true </dev/urandom";
+  fence::SpawnRequest request = request_for({"sh", "-c", script}, fence::ProcessFence::session);
+  fence::DevicePlan devices;
+  devices.refused = {"/dev/gpuctl-test"};
+  request.devices = &devices;
+  const Result<fence::Child> child = fence::spawn(request);
+  REQUIRE(child);
+  REQUIRE(child->has_landlock == (fence::landlock_abi() > 0));
+  REQUIRE(fence::release(*child));
+  const int status = reap(child->pid);
+  CHECK(WIFEXITED(status));
+  if (child->has_landlock) CHECK(WEXITSTATUS(status) == 0);
 }
 
 TEST_CASE("init tells in words how a payload ended that leaves something running, or by a signal") {

@@ -3,8 +3,8 @@
 // Apptainer's starter-suid, fusermount, ping) gain nothing. So they are not used where a namespace already does the work.
 //
 // Landlock   `refused_nodes` cannot be opened, on no path: not through /proc/PID/root, a descriptor opened with O_PATH, a
-//            hard link or another mount. Neither can anything that appears later beside one of them. All else stays as it
-//            is, but that mount(2) is refused and, before 5.19, renaming into another directory (EXDEV). With
+//            hard link or another mount. Neither can anything that appears later beside one of them, nor, where that is
+//            /dev, its disks, consoles and serial lines. All else stays as it is, but that mount(2) is refused and, before 5.19, renaming into another directory (EXDEV). With
 //            `scope_signals` (6.12) no signal leaves the domain, and nobody outside can be traced or have his environment read.
 // seccomp    by argument: `kill(-1)`, signals and every way of tampering (prlimit, scheduler, priorities, ptrace, process_vm)
 //            to `protected_pids` and their groups give EPERM; prlimit(2) of any other process too. Foreign
