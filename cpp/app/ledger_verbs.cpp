@@ -40,10 +40,10 @@ Result<gpu::Inventory> OpenLedger::look() const {
 }
 
 lease::Node OpenLedger::node() const {
-  return [this]() -> Result<std::vector<gpu::Gpu>> {
+  return [this]() -> Result<lease::SharedGpus> {
     Result<gpu::Inventory> inventory = look();
     if (!inventory) return fail(inventory.error());
-    return std::move(inventory->gpus);
+    return std::make_shared<const std::vector<gpu::Gpu>>(std::move(inventory->gpus));
   };
 }
 

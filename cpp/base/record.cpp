@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <random>
 
 #include "gpuctl/base/fd.hpp"
@@ -19,27 +18,31 @@ constexpr std::string_view kChecksumKey = "checksum=";
 
 // FNV-1a, 64 bit: finds torn and edited files; it is no defence against a forger, the file's owner is.
 std::string checksum(std::string_view text) {
+  constexpr std::string_view kHex = "0123456789abcdef";
   std::uint64_t hash = 0xcbf29ce484222325;
   for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  char digits[17];
-  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash));
+  std::string digits(16, '0');
+  for (auto digit = digits.rbegin(); digit != digits.rend(); ++digit, hash >>= 4)
+    *digit = kHex[hash & 15];
   return digits;
 }
 
 bool must_escape(char c) { return c == '%' || static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
-std::string escape(std::string_view value) {
+void append_escaped(std::string& text, std::string_view value) {
   constexpr std::string_view kHex = "0123456789abcdef";
-  std::string escaped;
+  if (std::none_of(value.begin(), value.end(), must_escape)) {
+    text += value;
+    return;
+  }
   for (const char c : value) {
     const auto byte = static_cast<unsigned char>(c);
     if (must_escape(c)) {
-      escaped += {'%', kHex[byte >> 4], kHex[byte & 15]};
+      text += {'%', kHex[byte >> 4], kHex[byte & 15]};
     } else {
-      escaped += c;
+      text += c;
     }
   }
-  return escaped;
 }
 
 std::optional<std::string> unescape(std::string_view text) {
@@ -97,25 +100,36 @@ std::string temporary_name(const std::string& name) {
 
 }  // namespace
 
-void Record::set(const std::string& key, std::string_view value) {
-  const auto entry = std::find_if(entries_.begin(), entries_.end(),
-                                  [&](const auto& each) { return each.first == key; });
-  if (entry == entries_.end()) {
-    entries_.emplace_back(key, value);
-  } else {
-    entry->second = value;
+void Record::set(std::string_view key, std::string_view value) {
+  if (const std::optional<std::string_view> before = find_escaped(key)) {
+    std::string escaped;
+    append_escaped(escaped, value);
+    lines_.replace(static_cast<std::size_t>(before->data() - lines_.data()), before->size(),
+                   escaped);
+    return;
   }
+  append_escaped((lines_ += key) += '=', value);
+  lines_ += '\n';
 }
 
 void Record::set_list(const std::string& key, const std::vector<std::string>& values) {
   for (std::size_t i = 0; i < values.size(); ++i) set(key + "." + std::to_string(i), values[i]);
 }
 
-std::optional<std::string> Record::find(const std::string& key) const {
-  const auto entry = std::find_if(entries_.begin(), entries_.end(),
-                                  [&](const auto& each) { return each.first == key; });
-  if (entry == entries_.end()) return std::nullopt;
-  return entry->second;
+std::optional<std::string_view> Record::find_escaped(std::string_view key) const {
+  std::string_view rest = lines_;
+  while (!rest.empty()) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    if (line.size() > key.size() && line[key.size()] == '=' && line.substr(0, key.size()) == key)
+      return line.substr(key.size() + 1);
+    rest.remove_prefix(line.size() + 1);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> Record::find(std::string_view key) const {
+  const std::optional<std::string_view> value = find_escaped(key);
+  return value ? unescape(*value) : std::nullopt;
 }
 
 std::vector<std::string> Record::find_list(const std::string& key) const {
@@ -139,9 +153,13 @@ Result<std::uint64_t> Record::get_unsigned(const std::string& key) const {
 }
 
 std::string Record::to_text() const {
-  std::string text = "gpuctl " + kind_ + " " + std::to_string(version_) + "\n";
-  for (const auto& [key, value] : entries_) text += key + "=" + escape(value) + "\n";
-  return text + std::string(kChecksumKey) + checksum(text) + "\n";
+  std::string text = "gpuctl ";
+  text.reserve(lines_.size() + 64);
+  ((text += kind_) += ' ') += std::to_string(version_);
+  (text += '\n') += lines_;
+  const std::string sum = checksum(text);
+  ((text += kChecksumKey) += sum) += '\n';
+  return text;
 }
 
 Result<Record> Record::from_text(std::string_view text, const std::string& kind,
@@ -156,9 +174,8 @@ Result<Record> Record::from_text(std::string_view text, const std::string& kind,
   for (std::size_t i = 1; i + 1 < lines.size(); ++i) {
     const std::size_t equals = lines[i].find('=');
     if (equals == std::string_view::npos) return malformed(path, "a line without `=`");
-    const std::optional<std::string> value = unescape(lines[i].substr(equals + 1));
-    if (!value) return malformed(path, "a bad escape");
-    record.entries_.emplace_back(lines[i].substr(0, equals), *value);
+    if (!unescape(lines[i].substr(equals + 1))) return malformed(path, "a bad escape");
+    (record.lines_ += lines[i]) += '\n';
   }
   return record;
 }

@@ -55,16 +55,16 @@ class PyLedger {
   Result<void> freeze() {
     Result<gpu::Inventory> inventory = look();
     if (!inventory) return fail(inventory.error());
-    frozen_ = std::move(inventory->gpus);
+    frozen_ = std::make_shared<const std::vector<gpu::Gpu>>(std::move(inventory->gpus));
     return {};
   }
 
   lease::Node node() const {
-    return [this]() -> Result<std::vector<gpu::Gpu>> {
-      if (frozen_) return *frozen_;
+    return [this]() -> Result<lease::SharedGpus> {
+      if (frozen_) return frozen_;
       Result<gpu::Inventory> inventory = look();
       if (!inventory) return fail(inventory.error());
-      return std::move(inventory->gpus);
+      return std::make_shared<const std::vector<gpu::Gpu>>(std::move(inventory->gpus));
     };
   }
 
@@ -73,7 +73,7 @@ class PyLedger {
   HostFs hardware_;
   gpu::DiscoverOptions options_;
   std::optional<lease::Ledger> ledger_;
-  std::optional<std::vector<gpu::Gpu>> frozen_;
+  lease::SharedGpus frozen_;
 };
 
 struct PyHeld {

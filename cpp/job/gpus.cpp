@@ -138,9 +138,12 @@ Result<void> use_lease(Run& run, const std::string& name) {
 }
 
 Result<void> hold(Run& run, Listener& listener) {
-  Result<lease::Held> held = run.ledger->hold(
-      request_of(run), [&run] { return look(run.fs, *run.hardware, run.spec.gpus->discover); },
-      listener.patience());
+  const auto node = [&run]() -> Result<lease::SharedGpus> {
+    Result<std::vector<gpu::Gpu>> gpus = look(run.fs, *run.hardware, run.spec.gpus->discover);
+    if (!gpus) return fail(std::move(gpus).error());
+    return std::make_shared<const std::vector<gpu::Gpu>>(std::move(*gpus));
+  };
+  Result<lease::Held> held = run.ledger->hold(request_of(run), node, listener.patience());
   if (!held) return fail(held.error());
   run.lease.emplace(std::move(*held));
   run.given->lease_id = run.lease->lease().id;

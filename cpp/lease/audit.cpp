@@ -19,6 +19,7 @@ namespace {
 
 constexpr off_t kMaxBytes = off_t{1} << 20;
 constexpr std::size_t kMaxReadBytes = std::size_t{8} << 20;
+constexpr std::size_t kUsualBytes = 320;  // of a line
 constexpr std::string_view kPrefix = "audit.";
 constexpr const char* kStampKey = "\"boot_usec\": ";
 
@@ -41,11 +42,27 @@ void add_member(std::string& line, std::string_view key, std::string_view text) 
   add_text(line, text);
 }
 
-std::string line_begin(std::string_view event, uid_t uid) {
-  std::string line = "{\"at\": \"" + format_rfc3339(realtime_usec()) + "\", " + kStampKey +
-                     std::to_string(boottime_usec());
+void begin_line(std::string& line, std::string_view event, uid_t uid) {
+  (line += "{\"at\": \"").append(format_rfc3339(realtime_usec())) += "\", ";
+  (line += kStampKey) += std::to_string(boottime_usec());
   add_member(line, "event", event);
-  return line + ", \"uid\": " + std::to_string(uid) + ", \"pid\": " + std::to_string(::getpid());
+  (line += ", \"uid\": ") += std::to_string(uid);
+  (line += ", \"pid\": ") += std::to_string(::getpid());
+}
+
+void add_line(std::string& lines, std::string_view event, uid_t uid, const Lease& lease,
+              std::string_view reason) {
+  begin_line(lines, event, uid);
+  add_member(lines, "lease", lease.id);
+  if (lease.job) add_member(lines, "job", lease.job->id);
+  lines += ", \"units\": [";
+  for (std::size_t i = 0; i < lease.units.size(); ++i) {
+    if (i > 0) lines += ", ";
+    add_text(lines, lease.units[i].id);
+  }
+  lines += "]";
+  add_member(lines, "reason", reason);
+  lines += "}\n";
 }
 
 // 0 for what has none: the lines of an earlier boot come as they lie.
@@ -91,6 +108,8 @@ Result<void> Audit::reopen(int ledger_fd) {
 
 // Another process of this user may have put the file aside meanwhile.
 Result<void> Audit::make_ready(int ledger_fd) {
+  if (ready_ && size_ < kMaxBytes) return {};
+  ready_ = false;
   struct stat status{};
   const auto current = [&] {
     return fd_ && ::fstat(fd_.get(), &status) == 0 && status.st_nlink == 1 &&
@@ -103,7 +122,8 @@ Result<void> Audit::make_ready(int ledger_fd) {
       return fail(ErrorCode::permission, name_for(uid_), "not a plain file of this user");
   }
   size_ = status.st_size;
-  if (size_ < kMaxBytes) return {};
+  ready_ = size_ < kMaxBytes;
+  if (ready_) return {};
   const std::string name = name_for(uid_);
   const std::string aside = name + ".1";
   if (::renameat(ledger_fd, name.c_str(), ledger_fd, aside.c_str()) != 0) return {};
@@ -116,7 +136,11 @@ Result<void> Audit::append(int ledger_fd, const std::string& line) {
   step("audit");
   const auto written =
       retry_on_interrupt([&] { return ::write(fd_.get(), line.data(), line.size()); });
-  if (written == static_cast<ssize_t>(line.size())) return {};
+  if (written == static_cast<ssize_t>(line.size())) {
+    size_ += written;
+    return {};
+  }
+  ready_ = false;
   const int reason = written < 0 ? errno : ENOSPC;
   // Half a line would spoil the next one too.
   if (written > 0) static_cast<void>(::ftruncate(fd_.get(), size_) == 0);
@@ -125,22 +149,25 @@ Result<void> Audit::append(int ledger_fd, const std::string& line) {
 
 Result<void> Audit::write(int ledger_fd, std::string_view event, const Lease& lease,
                           std::string_view reason) {
-  std::string line = line_begin(event, uid_);
-  add_member(line, "lease", lease.id);
-  if (lease.job) add_member(line, "job", lease.job->id);
-  line += ", \"units\": [";
-  for (std::size_t i = 0; i < lease.units.size(); ++i) {
-    if (i > 0) line += ", ";
-    add_text(line, lease.units[i].id);
-  }
-  line += "]";
-  add_member(line, "reason", reason);
-  return append(ledger_fd, line += "}\n");
+  std::string line;
+  line.reserve(kUsualBytes);
+  add_line(line, event, uid_, lease, reason);
+  return append(ledger_fd, line);
+}
+
+Result<void> Audit::write_release(int ledger_fd, const Lease& lease, std::string_view reason) {
+  std::string lines;
+  lines.reserve(2 * kUsualBytes);
+  add_line(lines, "releasing", uid_, lease, reason);
+  add_line(lines, "released", uid_, lease, reason);
+  return append(ledger_fd, lines);
 }
 
 Result<void> Audit::write_about(int ledger_fd, std::string_view event, const std::string& unit_id,
                                 std::string_view reason) {
-  std::string line = line_begin(event, uid_) + ", \"units\": [";
+  std::string line;
+  begin_line(line, event, uid_);
+  line += ", \"units\": [";
   add_text(line, unit_id);
   line += "]";
   add_member(line, "reason", reason);

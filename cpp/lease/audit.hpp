@@ -22,9 +22,15 @@ class Audit {
  public:
   explicit Audit(uid_t uid) : uid_(uid) {}
 
+  // The ledger's lock was free meanwhile: the file may have been put aside, which is looked for at the next line.
+  void look_again() { ready_ = false; }
+
   // Events: requested, granted, releasing, released, repaired, void, expired, drained, undrained.
   Result<void> write(int ledger_fd, std::string_view event, const Lease& lease,
                      std::string_view reason);
+
+  // The beginning and the end of a release that is sure, told in one write(2).
+  Result<void> write_release(int ledger_fd, const Lease& lease, std::string_view reason);
   Result<void> write_about(int ledger_fd, std::string_view event, const std::string& unit_id,
                            std::string_view reason);
 
@@ -35,6 +41,7 @@ class Audit {
 
   uid_t uid_;
   Fd fd_;
+  bool ready_ = false;
   off_t size_ = 0;
 };
 

@@ -59,6 +59,7 @@ Result<Critical> Critical::enter(Core& core, bool exclusive) {
     pause.tv_nsec = std::min(pause.tv_nsec * 2, kLongestPauseNsec);
   }
   step("entered");
+  core.audit.look_again();
   return Critical(core.dir.get());
 }
 
@@ -125,21 +126,27 @@ Result<void> set_state(Core& core, Stored& stored, EntryState state, std::string
                        std::string_view reason) {
   if (Result<void> told = core.audit.write(core.dir.get(), event, stored.lease, reason); !told)
     return told;
+  return write_state(core, stored, state);
+}
+
+Result<void> write_state(Core& core, Stored& stored, EntryState state) {
   stored.entry.state = state;
   stored.entry.since = realtime_usec();
   return core.own->write_entry(stored.slot, stored.entry);
+}
+
+Result<void> write_free(Table& table, Stored& stored) {
+  stored.entry = Entry();
+  if (Result<void> written = table.write_entry(stored.slot, stored.entry); !written) return written;
+  table.poke();
+  return {};
 }
 
 // A log that cannot be written (a full file system) must not keep a unit from coming back.
 Result<void> set_free(Core& core, Table& table, Stored& stored, std::string_view event,
                       std::string_view reason) {
   static_cast<void>(core.audit.write(core.dir.get(), event, stored.lease, reason).has_value());
-  Entry entry;
-  entry.state = EntryState::free;
-  stored.entry = entry;
-  if (Result<void> written = table.write_entry(stored.slot, entry); !written) return written;
-  table.poke();
-  return {};
+  return write_free(table, stored);
 }
 
 std::string descriptor_path(int fd) {

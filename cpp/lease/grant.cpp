@@ -36,10 +36,10 @@ class Attempt {
     const Usec deadline = monotonic_usec() + patience_.wait.value_or(0);
     if (patience_.wait) watch(core_);
     while (true) {
-      Result<std::vector<gpu::Gpu>> node = node_();
+      Result<SharedGpus> node = node_();
       if (!node) return fail(give_up(node.error()));
       drain_events(core_.notify.get());
-      Result<std::optional<Granted>> got = try_once(*node);
+      Result<std::optional<Granted>> got = try_once(**node);
       if (!got) return fail(got.error());
       if (*got) return std::move(**got);
       const bool never = !queued_ && !choice_.possible;

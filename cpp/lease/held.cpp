@@ -63,6 +63,18 @@ Result<void> write_payload(internal::Core& core, internal::Stored& stored) {
   return core.own->write_entry(stored.slot, stored.entry);
 }
 
+// All of it at once where its end is sure. A log that cannot be written must not keep the units then.
+Result<void> begin_release(internal::Core& core, internal::Stored& stored, const Proof& proof) {
+  if (proof.empty) {
+    static_cast<void>(
+        core.audit.write_release(core.dir.get(), stored.lease, "proof: " + proof.how).has_value());
+    return internal::write_state(core, stored, EntryState::releasing);
+  }
+  const std::string reason =
+      proof.unknown.value_or(std::to_string(proof.blockers.size()) + " processes keep it");
+  return set_state(core, stored, EntryState::releasing, "releasing", reason);
+}
+
 }  // namespace
 
 Held::Held(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -126,11 +138,7 @@ Result<Release> Held::release(const Proof& proof) {
   Release done;
   done.gone = proof.empty;
   if (on_record) {
-    const std::string reason =
-        proof.empty
-            ? "proof: " + proof.how
-            : proof.unknown.value_or(std::to_string(proof.blockers.size()) + " processes keep it");
-    const Result<void> begun = set_state(core, stored, EntryState::releasing, "releasing", reason);
+    const Result<void> begun = begin_release(core, stored, proof);
     if (!begun && !proof.empty) return fail(begun.error());
   }
   for (internal::UnitLock& lock : impl_->locks) lock.unlock();
@@ -143,8 +151,7 @@ Result<Release> Held::release(const Proof& proof) {
   done.lease.blockers = proof.blockers;
   done.lease.unknown = proof.unknown;
   if (!proof.empty || !on_record) return done;
-  if (Result<void> freed = set_free(core, *core.own, stored, "released", "proof: " + proof.how);
-      !freed)
+  if (Result<void> freed = internal::write_free(*core.own, stored); !freed)
     return fail(freed.error());
   return done;
 }

@@ -195,18 +195,19 @@ Result<void> Table::read() {
   allocated_ = size > kIndexBytes ? std::min((size - kIndexBytes) / kSlotBytes, kMaxSlots) : 0;
   slots_.clear();
   if (allocated_ == 0) return {};
-  std::array<Entry, kMaxSlots> entries;
+  std::array<char, kMaxSlots * sizeof(Entry)> raw;  // only what is read is filled
   const auto wanted = static_cast<ssize_t>(allocated_ * sizeof(Entry));
   const auto got = retry_on_interrupt([&] {
-    return ::pread(fd_.get(), entries.data(), static_cast<std::size_t>(wanted),
+    return ::pread(fd_.get(), raw.data(), static_cast<std::size_t>(wanted),
                    static_cast<off_t>(kHeaderBytes));
   });
   if (got != wanted) return fail_errno(got < 0 ? errno : EIO, path_, "cannot read the records");
   for (std::size_t i = 0; i < allocated_; ++i) {
-    if (is_blank(entries[i])) continue;
-    const bool damaged =
-        entries[i].sum != sum_of(entries[i]) || entries[i].state > EntryState::releasing;
-    if (damaged || entries[i].state != EntryState::free) slots_.push_back({i, entries[i], damaged});
+    Entry entry;
+    std::memcpy(static_cast<void*>(&entry), raw.data() + i * sizeof entry, sizeof entry);
+    if (is_blank(entry)) continue;
+    const bool damaged = entry.sum != sum_of(entry) || entry.state > EntryState::releasing;
+    if (damaged || entry.state != EntryState::free) slots_.push_back({i, entry, damaged});
   }
   return {};
 }

@@ -27,7 +27,8 @@ class TestNode {
   std::vector<gpu::Gpu>& gpus() { return gpus_; }
 
   Node node() const {
-    return [this] { return Result<std::vector<gpu::Gpu>>(gpus_); };
+    return
+        [this] { return Result<SharedGpus>(std::make_shared<const std::vector<gpu::Gpu>>(gpus_)); };
   }
 
   Result<Ledger> ledger() const { return Ledger::open({&fs_, state(), Scope::node}); }

@@ -18,7 +18,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "gpuctl/base/result.hpp"
@@ -33,12 +32,12 @@ class Record {
   unsigned version() const { return version_; }
 
   // Replaces the value of `key`; keys are [a-z0-9_.]+ and keep the order of their first setting.
-  void set(const std::string& key, std::string_view value);
-  void set(const std::string& key, std::uint64_t value) { set(key, std::to_string(value)); }
+  void set(std::string_view key, std::string_view value);
+  void set(std::string_view key, std::uint64_t value) { set(key, std::to_string(value)); }
   void set_list(const std::string& key,
                 const std::vector<std::string>& values);  // key.0, key.1, ...
 
-  std::optional<std::string> find(const std::string& key) const;
+  std::optional<std::string> find(std::string_view key) const;
   std::vector<std::string> find_list(const std::string& key) const;
 
   // The value, or ErrorCode::malformed naming the key when it is missing or no number.
@@ -50,9 +49,11 @@ class Record {
                                   unsigned max_version, const std::string& path);
 
  private:
+  std::optional<std::string_view> find_escaped(std::string_view key) const;
+
   std::string kind_;
   unsigned version_;
-  std::vector<std::pair<std::string, std::string>> entries_;
+  std::string lines_;  // "key=value\n", values escaped
 };
 
 // Writes `name` in the directory `dir_fd`: a temporary file of mode 0600, then rename.

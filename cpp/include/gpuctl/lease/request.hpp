@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,7 +32,8 @@ struct Request {
 };
 
 // The GPUs of this node as they are now. Asked again at each attempt: a card may have come or gone meanwhile.
-using Node = std::function<Result<std::vector<gpu::Gpu>>()>;
+using SharedGpus = std::shared_ptr<const std::vector<gpu::Gpu>>;
+using Node = std::function<Result<SharedGpus>()>;
 
 // How long a request waits for its turn, and what else the caller listens to meanwhile.
 struct Patience {
