@@ -3,6 +3,8 @@
 namespace gpuctl::gpu {
 namespace {
 
+constexpr std::size_t kMembersOfGpu = 48;
+
 Json to_json(const Health& health) {
   Json reasons = Json::array();
   for (const HealthReason& reason : health.reasons) {
@@ -65,6 +67,7 @@ Json to_array(const std::vector<T>& values) {
 
 Json to_json(const Gpu& gpu) {
   Json json = Json::object();
+  json.get_ref<Json::object_t&>().reserve(kMembersOfGpu);  // growing copies every key again
   json["pci_address"] = gpu.pci_address ? Json(gpu.pci_address->text()) : Json(nullptr);
   json["id"] = gpu.id;
   json["parent_id"] = json_or_null(gpu.parent_id);
