@@ -74,6 +74,19 @@ Result<std::string> Dir::read(const std::string& name) const {
   return read_text(fd.get(), kMaxKernelFileBytes, where(name));
 }
 
+Result<std::string> Dir::read_attribute(const std::string& name) const {
+  const Fd fd(retry_on_interrupt(
+      [&] { return ::openat(fd_.get(), name.c_str(), kReadFlags | O_NOFOLLOW | O_CLOEXEC); }));
+  if (!fd) return fail_errno(errno, where(name), "cannot open");
+  std::array<char, 4096> page;  // NOLINT: filled by read(2)
+  const ssize_t size =
+      retry_on_interrupt([&] { return ::read(fd.get(), page.data(), page.size()); });
+  if (size <= 0 || static_cast<std::size_t>(size) == page.size()) return read(name);
+  std::string text(page.data(), static_cast<std::size_t>(size));
+  drop_trailing_newline(text);
+  return text;
+}
+
 Result<std::optional<std::string>> Dir::read_if_present(const std::string& name) const {
   return absent_is_nullopt(read(name));
 }

@@ -9,9 +9,9 @@ namespace {
 
 // The file's text, or nothing with the reason noted.
 std::optional<std::string> present_text(const Dir& dir, const char* name, ProblemSink& problems) {
-  Result<std::optional<std::string>> text = dir.read_if_present(name);
+  Result<std::string> text = dir.read_attribute(name);
   if (text) return std::move(*text);
-  problems.add(text.error());
+  if (text.error().code != ErrorCode::not_found) problems.add(text.error());
   return std::nullopt;
 }
 

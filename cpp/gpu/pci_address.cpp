@@ -17,11 +17,17 @@ std::optional<std::uint32_t> hex_field(std::string_view text, std::size_t min_di
   return text.size() >= min_digits && value && *value <= max_value ? value : std::nullopt;
 }
 
-// The last `digits` hexadecimal digits of `value`, and more where it has more.
-void append_hex(std::string& text, std::uint32_t value, int digits) {
+void put_hex(std::string& text, std::size_t at, std::uint32_t value, std::size_t digits) {
   constexpr std::string_view kHex = "0123456789abcdef";
+  for (std::size_t i = at + digits; i-- > at; value >>= 4) text[i] = kHex[value & 15];
+}
+
+// At least `digits` digits, and more where it has more.
+std::string hex(std::uint32_t value, std::size_t digits) {
   while (digits < 8 && value >> (4 * digits) != 0) ++digits;
-  for (int i = digits - 1; i >= 0; --i) text += kHex[value >> (4 * i) & 15];
+  std::string text(digits, '0');
+  put_hex(text, 0, value, digits);
+  return text;
 }
 
 }  // namespace
@@ -40,11 +46,12 @@ Result<PciAddress> PciAddress::parse(std::string_view text) {
 }
 
 std::string PciAddress::text() const {
-  std::string text;
-  append_hex(text, domain, 4);
-  append_hex(text += ':', bus, 2);
-  append_hex(text += ':', device, 2);
-  append_hex(text += '.', function, 1);
+  std::string text = hex(domain, 4);
+  text.append(":00:00.0");
+  const std::size_t end = text.size();
+  put_hex(text, end - 7, bus, 2);
+  put_hex(text, end - 4, device, 2);
+  put_hex(text, end - 1, function, 1);
   return text;
 }
 

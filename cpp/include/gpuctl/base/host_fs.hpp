@@ -41,6 +41,10 @@ class Dir {
   // The same, with nullopt for a file that is absent. An unreadable file is still an error.
   Result<std::optional<std::string>> read_if_present(const std::string& name) const;
 
+  // An attribute of sysfs, of a page at most, which the kernel writes whole into one read(2): half the system calls. What
+  // turns out to be something else is read as above.
+  Result<std::string> read_attribute(const std::string& name) const;
+
   // The last component of a symbolic link's target ("driver" -> "nvidia"); nullopt when there is no link.
   Result<std::optional<std::string>> link_basename(const std::string& name) const;
 
