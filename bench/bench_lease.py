@@ -39,6 +39,7 @@ MOST_OF_SQLITE = 0.5
 MOST_OF_FLOOR = 5.0
 
 Step = Callable[[], None]
+Table = dict[str, Any]
 
 
 @pytest.fixture
@@ -138,7 +139,6 @@ def file_lock(folder: Path) -> Step:
     path = folder / "ledger.json"
     log = folder / "audit.jsonl"
     path.write_text(json.dumps(dict.fromkeys(UNITS)), "utf-8")
-    Table = dict[str, Any]
 
     def change(action: Callable[[Table], dict[str, Any]]) -> None:
         with filelock.FileLock(f"{path}.lock"):
