@@ -1,4 +1,4 @@
-// gpuctl capture: a node as one archive that `--root` reads back after unpacking.
+// gpuctl capture: a node as one archive that `--root` and `--from` read back.
 #include "gpuctl/gpu/capture.hpp"
 
 #include <fcntl.h>

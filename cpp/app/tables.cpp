@@ -232,7 +232,8 @@ const std::vector<Verb>& verbs() {
 const std::vector<Flag>& flags() {
   static const std::vector<Flag> table = {
       {"root", 0, "DIR", "", false,
-       "directory that stands in for this machine's hardware (a recorded node)"},
+       "what stands in for this machine's hardware: a directory, or an archive of `gpuctl "
+       "capture`"},
       {"state-dir", 0, "DIR", "", false,
        "where jobs are recorded [/run/gpuctl, else /dev/shm/gpuctl]"},
       {"json", 0, nullptr, "", false, "answer as JSON on stdout"},

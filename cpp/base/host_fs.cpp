@@ -9,8 +9,11 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <cstdlib>
 #include <cstring>
 
+#include "gpuctl/base/tar.hpp"
+#include "gpuctl/base/tree.hpp"
 #include "resolve.hpp"
 
 namespace gpuctl {
@@ -19,6 +22,8 @@ namespace {
 void drop_trailing_newline(std::string& text) {
   if (!text.empty() && text.back() == '\n') text.pop_back();
 }
+
+constexpr std::size_t kMaxArchiveBytes = std::size_t{256} << 20;
 
 // O_NONBLOCK: a FIFO planted where a kernel file is expected must not hang the reader.
 constexpr int kReadFlags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
@@ -126,8 +131,58 @@ bool Dir::exists(const std::string& name) const {
   return ::faccessat(fd_.get(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+// A directory of our own for an archive's content.
+struct HostFs::Unpacked {
+  explicit Unpacked(std::string made, Fd parent_fd, const FileId& made_id)
+      : path(std::move(made)), parent(std::move(parent_fd)), id(made_id) {}
+  Unpacked(const Unpacked&) = delete;
+  Unpacked& operator=(const Unpacked&) = delete;
+  ~Unpacked() {
+    static_cast<void>(remove_tree(parent.get(), path.substr(path.rfind('/') + 1), id).has_value());
+  }
+
+  static Result<std::shared_ptr<const Unpacked>> make() {
+    const char* variable = std::getenv("TMPDIR");
+    const std::string folder = variable != nullptr && *variable != 0 ? variable : "/tmp";
+    Result<Fd> parent = open_at(AT_FDCWD, folder, O_PATH | O_DIRECTORY);
+    if (!parent) return fail(parent.error());
+    std::string path = folder + "/gpuctl-root-XXXXXX";
+    if (::mkdtemp(path.data()) == nullptr)
+      return fail_errno(errno, folder, "cannot make a directory to unpack in");
+    const Result<Fd> made = open_at(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    const Result<FileId> id = made ? file_id(made->get(), path) : fail(made.error());
+    if (!id) return fail(id.error());
+    return std::make_shared<const Unpacked>(path, std::move(*parent), *id);
+  }
+
+  std::string path;
+  Fd parent;
+  FileId id;
+};
+
+Result<HostFs> HostFs::open_archive(const std::string& archive, Resolver resolver) {
+  const Result<Fd> file = open_at(AT_FDCWD, archive, kReadFlags);
+  if (!file) return fail(file.error());
+  std::array<char, 512> head{};
+  const ssize_t size = ::pread(file->get(), head.data(), head.size(), 0);
+  if (size < 0 || !is_tar({head.data(), static_cast<std::size_t>(size)}))
+    return fail(ErrorCode::usage, archive, "neither a directory nor a tar archive of one");
+  const Result<std::string> content = read_all(file->get(), kMaxArchiveBytes, archive);
+  if (!content) return fail(content.error());
+  Result<std::shared_ptr<const Unpacked>> made = Unpacked::make();
+  if (!made) return fail(made.error());
+  const Result<Fd> folder = open_at(AT_FDCWD, (*made)->path, O_RDONLY | O_DIRECTORY);
+  if (!folder) return fail(folder.error());
+  if (Result<void> done = unpack(*content, folder->get(), archive); !done)
+    return fail(done.error());
+  Result<HostFs> fs = open((*made)->path, resolver);
+  if (fs) fs->unpacked_ = std::move(*made);
+  return fs;
+}
+
 Result<HostFs> HostFs::open(const std::string& root, Resolver resolver) {
   Fd fd(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!fd && errno == ENOTDIR && root.back() != '/') return open_archive(root, resolver);
   if (!fd) {
     Error error = system_error(errno, root, "not a root directory that can be entered");
     error.code = ErrorCode::usage;

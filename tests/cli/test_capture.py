@@ -62,7 +62,9 @@ def inventory(gpuctl: Run, root: Path) -> dict[str, Any]:
 def assert_round_trip(gpuctl: Run, root: Path, directory: Path) -> None:
     capture(gpuctl, root, directory / "node.tar")
     again = unpacked(directory / "node.tar", directory / "again")
-    assert inventory(gpuctl, again) == inventory(gpuctl, root)
+    before = inventory(gpuctl, root)
+    assert inventory(gpuctl, again) == before
+    assert inventory(gpuctl, directory / "node.tar") == before
 
 
 @pytest.mark.parametrize("name", sorted(set(NODES) - {"mixed-broken"}))
@@ -188,3 +190,16 @@ def test_tools_go_beside_it_and_a_hung_one_is_ended(tmp_path: Path, gpuctl: Run)
         half = tar.extractfile("tools/rocm-smi-a.json")
         assert half is not None
         assert half.read() == b"begun\n"
+
+
+def test_what_the_tools_said_is_read_back(tmp_path: Path, gpuctl: Run) -> None:
+    uuid = "GPU-6a1b5f2e-77aa-4f6e-8a10-00000000a001"
+    tools = tmp_path / "bin"
+    tool(tools, "nvidia-smi", f'echo "GPU 0: NVIDIA A100-SXM4-40GB (UUID: {uuid})"')
+    done = gpuctl(
+        "capture", tmp_path / "node.tar", env={"PATH": f"{tools}:/usr/bin:/bin", "GPUCTL_ROOT": "/"}
+    )
+    assert done.returncode in (DONE, PARTIAL), done.stderr
+    answer = json.loads(gpuctl("probe", "--json", "--from", tmp_path / "node.tar").stdout)
+    assert any("nvidia-smi" in str(each["source"]) for each in answer["sources"]), answer["sources"]
+    assert [gpu["model"] for gpu in answer["gpus"]] == ["NVIDIA A100-SXM4-40GB"]

@@ -135,6 +135,8 @@ def _read_folder(kind: str | None, folder: Path, pci_ids: str | None) -> Iterato
         return
     if any((folder / part).is_dir() for part in ("sys", "proc")):
         yield read_root(folder, pci_ids)
+        if (folder / "tools").is_dir():  # of a capture: what the node's tools said
+            yield from _read_folder(None, folder / "tools", pci_ids)
         return
     for file in sorted(folder.iterdir()):
         if file.is_file() and file.name not in _NOT_OURS:

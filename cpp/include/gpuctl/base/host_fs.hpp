@@ -1,6 +1,7 @@
 // HostFs: reads a machine's /sys, /proc and /dev below one directory handle, live ("/") or recorded.
 //
-// A recorded machine is a directory that looks like "/". Links inside it resolve inside it: the entries of
+// A recorded machine is a directory that looks like "/", or a tar archive of one (`gpuctl capture`), which is unpacked into
+// TMPDIR for as long as it is read. Links inside it resolve inside it: the entries of
 // /sys/bus/pci/devices are symbolic links out of their folder, and an absolute or `../..` link must never reach
 // the machine that gpuctl runs on. openat2(2) with RESOLVE_IN_ROOT does that in the kernel (5.6); where it is
 // missing or forbidden by a seccomp filter, a walk by openat(2), one component at a time, gives the same answers.
@@ -14,6 +15,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -68,7 +70,7 @@ class HostFs {
   // How paths are resolved. `walk` is for kernels without openat2; tests force it.
   enum class Resolver { automatic, walk };
 
-  // `root` must be an existing directory; ErrorCode::usage otherwise.
+  // `root` must be an existing directory or an archive; ErrorCode::usage otherwise.
   static Result<HostFs> open(const std::string& root, Resolver resolver = Resolver::automatic);
 
   // True for "/": the machine that we run on, so its processes and devices may be acted on.
@@ -91,9 +93,14 @@ class HostFs {
   std::string where(const std::string& path) const;
 
  private:
+  struct Unpacked;  // removed with the last HostFs that reads it
+
   HostFs(Fd fd, std::string root, bool live, bool use_openat2)
       : fd_(std::move(fd)), root_(std::move(root)), live_(live), use_openat2_(use_openat2) {}
 
+  static Result<HostFs> open_archive(const std::string& archive, Resolver resolver);
+
+  std::shared_ptr<const Unpacked> unpacked_;
   Fd fd_;
   std::string root_;
   bool live_;

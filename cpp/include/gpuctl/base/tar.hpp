@@ -12,6 +12,8 @@
 #include <string>
 #include <string_view>
 
+#include "gpuctl/base/result.hpp"
+
 namespace gpuctl {
 
 class TarWriter {
@@ -29,5 +31,13 @@ class TarWriter {
 
   std::string archive_;
 };
+
+bool is_tar(std::string_view archive);
+
+// Directories, plain files and symbolic links of an archive below `dir_fd`, whoever wrote it: long names also as pax
+// records. What leaves the directory (an absolute name, `..`, a way through a link) and what is neither of the three is
+// passed over, and so is what is there already. ErrorCode::malformed for an archive that is cut or no archive, io when it
+// cannot be written; what came before is there then.
+Result<void> unpack(std::string_view archive, int dir_fd, const std::string& path);
 
 }  // namespace gpuctl
