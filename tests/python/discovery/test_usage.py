@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from gpuctl.discovery.attribute import attribute_jobs
 from gpuctl.discovery.reading import Process
 from gpuctl.discovery.usage import read_usage
 
@@ -82,6 +83,24 @@ def test_garbage_in_fdinfo_is_no_figure(tmp_path: Path, text: str) -> None:
     process(tmp_path, 100, f3=text)
     for found in read_usage(str(tmp_path)).processes.values():
         assert (found[100].memory_used_bytes, found[100].gpu_usec) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "job"),
+    [
+        ("0::/slot/job-4711.0f3a5b7c9d1e\n", "4711"),
+        ("5:memory:/x\n0::/job-1.aaaaaaaaaaaa/job-run-2.0f3a5b7c9d1e/inner\n", "run-2"),
+        ("0::/slot/job-4711.0f3a5b\n0::/jobs/my-job-1.aaaaaaaaaaaa\n", None),
+    ],
+)
+def test_the_job_of_a_cgroup(tmp_path: Path, cgroup: str, job: str | None) -> None:
+    """Where the environment cannot be read, or was wiped."""
+    process(tmp_path, 100, f3=AMDGPU.format(client=12, kib=1024))
+    (tmp_path / "proc/100/cgroup").write_text(cgroup, encoding="utf-8")
+    gpu = {"pci_address": CARD, "kind": "gpu", "telemetry": {"processes": None}}
+    [told] = attribute_jobs({"gpus": [gpu]}, str(tmp_path))["gpus"]
+    [row] = told["telemetry"]["processes"]
+    assert (row["pid"], row["job"]) == (100, job)
 
 
 def test_no_proc_is_no_process(tmp_path: Path) -> None:
