@@ -16,4 +16,5 @@ if(NOT nlohmann_json_FOUND)
   add_library(nlohmann_json::nlohmann_json INTERFACE IMPORTED)
   set_target_properties(nlohmann_json::nlohmann_json PROPERTIES
     INTERFACE_INCLUDE_DIRECTORIES "${GPUCTL_JSON_INCLUDE}")
+  gpuctl_link_headers(nlohmann_json::nlohmann_json json)
 endif()

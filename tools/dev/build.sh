@@ -43,7 +43,6 @@ forget_foreign_build() {
 install_project() {
     local tests=OFF
     [[ $1 != tests ]] || tests=ON
-    use_compiler
     step build "compiling gpuctl" "$python" -m pip install --disable-pip-version-check --no-input -v \
         --no-build-isolation --no-deps --force-reinstall \
         -Cbuild-dir=build/dev "-Ccmake.define.GPUCTL_TESTS=$tests" "$root" || exit 1
@@ -53,5 +52,12 @@ use_compiler() {
     CXX=$(find_compiler)
     CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
     export CXX CMAKE_BUILD_PARALLEL_LEVEL
-    ! command -v ccache >/dev/null || export CMAKE_CXX_COMPILER_LAUNCHER=ccache
+    use_compiler_cache
+}
+
+# What any checkout has compiled before, ccache has kept in the user's cache folder; paths below the checkout count as
+# seen from the build folder, so they are the same in each. Without it everything is compiled: nothing else differs.
+use_compiler_cache() {
+    command -v ccache >/dev/null || return 0
+    export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_BASEDIR=$root
 }

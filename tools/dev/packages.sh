@@ -13,6 +13,11 @@ need_packages() {
     [[ -z $missing ]] || die "still missing after the installation: ${missing//$'\n'/ }"
 }
 
+# wish_for NEED: root gets it where it can be had; nothing depends on it.
+wish_for() {
+    "have_$1" || ! is_root || (need_packages "$1") || say "going on without $1"
+}
+
 missing_needs() {
     local need
     for need in "$@"; do
@@ -28,6 +33,7 @@ have_lspci() { command -v lspci >/dev/null; }
 have_busybox() { command -v busybox >/dev/null || ! command -v apt-get >/dev/null; } # EL has none
 have_chattr() { command -v chattr >/dev/null; }
 have_bwrap() { command -v bwrap >/dev/null; }
+have_ccache() { command -v ccache >/dev/null; }
 have_find() { command -v find >/dev/null && command -v xargs >/dev/null; }
 have_strace() { command -v strace >/dev/null; }
 have_flock() { command -v flock >/dev/null; }
@@ -60,6 +66,7 @@ package_of() {
     mmdebstrap:*) echo mmdebstrap ;;
     bwrap:*) echo bubblewrap ;;
     find:*) echo findutils ;;
+    ccache:*) echo ccache ;;
     strace:*) echo strace ;;
     flock:*) echo util-linux ;;
     readelf:*) echo binutils ;;
@@ -165,7 +172,9 @@ apt_install() {
 
 install_with_dnf() {
     local packages=$1 prepare=
-    [[ $packages != *doctest* ]] || prepare="dnf install -y epel-release && "
+    ! needs_epel "$packages" || prepare="dnf install -y epel-release && "
     is_root || die "missing packages; type: sudo sh -c '${prepare}dnf install -y $packages'" 2
     step dnf-install "installing $packages" sh -c "${prepare}dnf install -y $packages" || exit 1
 }
+
+needs_epel() { [[ " $1 " =~ \ (doctest-devel|ccache|pocl|mmdebstrap)\  ]]; }

@@ -11,6 +11,8 @@ source "$root/tools/dev/build.sh"
 set_up() {
     local level=$1
     set_up_tools
+    [[ -d $build_dir ]] || wish_for ccache # once per checkout: it may not be to be had
+    use_compiler
     ensure_build "$level"
 }
 

@@ -92,6 +92,35 @@ def test_without_root_the_line_to_type_is_printed(
     assert line in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("need", "line"),
+    [
+        ("opencl", "sudo sh -c 'dnf install -y epel-release && dnf install -y pocl ocl-icd'"),
+        ("lspci", "sudo sh -c 'dnf install -y pciutils hwdata'"),
+    ],
+)
+def test_what_is_in_epel_needs_its_repository(
+    repository: Path, tmp_path: Path, need: str, line: str
+) -> None:
+    (tmp_path / "dnf").symlink_to("/bin/false")
+    code = f"is_root() {{ false; }}; have_{need}() {{ false; }}; PATH={tmp_path}"
+    done = shell(repository, f"{code}; need_packages {need}")
+    assert (done.returncode, done.stderr) == (2, f"dev: missing packages; type: {line}\n")
+
+
+def test_what_only_spares_time_is_not_asked_for_and_stops_nothing(
+    repository: Path, tmp_path: Path
+) -> None:
+    """Without root nobody is asked for ccache; root goes on where it cannot be had."""
+    (tmp_path / "apt-get").symlink_to("/bin/false")
+    code = f"log_dir={tmp_path}/log; have_ccache() {{ false; }}; PATH={tmp_path}:$PATH"
+    done = shell(repository, f"{code}; is_root() {{ false; }}; wish_for ccache; echo on")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "on\n", "")
+    done = shell(repository, f"{code}; is_root() {{ true; }}; wish_for ccache; echo on")
+    assert (done.returncode, done.stdout) == (0, "on\n")
+    assert done.stderr.endswith("going on without ccache\n")
+
+
 def test_what_is_there_is_not_asked_for(repository: Path) -> None:
     code = "have_compiler() { true; }; have_doctest() { true; }; need_packages compiler doctest"
     done = shell(repository, f"install_packages() {{ echo asked; }}; {code}")

@@ -37,12 +37,29 @@ def prefix(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment into which `pip install .` put gpuctl."""
     folder = tmp_path_factory.mktemp("venv")
     run(sys.executable, "-m", "venv", folder)
-    run(folder / "bin" / "pip", "install", source)
+    run(folder / "bin" / "pip", "install", source, env=environment(**compiler_cache(source)))
     return folder
 
 
+def compiler_cache(source: Path) -> dict[str, str]:
+    """`./dev test` has just compiled the same files with the same compiler ($CXX) and flags: ccache
+    has them, and finds them when the build folder stands to the sources as there.
+    """
+    if shutil.which("ccache") is None:
+        return {}
+    return {
+        "CMAKE_CXX_COMPILER_LAUNCHER": "ccache",
+        "CCACHE_BASEDIR": str(source),
+        "SKBUILD_BUILD_DIR": "build/dev",
+    }
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    return {**kept, **more}
+
+
 def run(*command: object, **settings: object) -> str:
-    environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
     done = subprocess.run(
         [str(word) for word in command],
         stdin=subprocess.DEVNULL,
@@ -50,7 +67,7 @@ def run(*command: object, **settings: object) -> str:
         encoding="utf-8",
         timeout=1800,
         check=False,
-        **{"env": environment, **settings},  # type: ignore[call-overload]
+        **{"env": environment(), **settings},  # type: ignore[call-overload]
     )
     assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return str(done.stdout)
