@@ -1,15 +1,16 @@
 // gpuctl export: one lease, or the node, as another program wants to hear it.
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "gpuctl/base/fd.hpp"
 #include "gpuctl/base/parse.hpp"
+#include "gpuctl/base/record.hpp"
 #include "gpuctl/expose/cdi.hpp"
 #include "gpuctl/expose/options.hpp"
-#include "gpuctl/gpu/json.hpp"
+#include "gpuctl/lease/json.hpp"
+#include "gpuctl/lease/lease_file.hpp"
 #include "gpuctl/lease/ledger.hpp"
 #include "inventory.hpp"
 #include "verbs.hpp"
@@ -64,11 +65,23 @@ Result<std::vector<gpu::Gpu>> units_of(const lease::Lease& lease, const gpu::Inv
   return chosen(inventory, ids);
 }
 
-Result<lease::Lease> find_lease(const Context& context, const HostFs& fs, const std::string& id) {
+// Of somebody else's lease there is no file that we could write where the ledger would remove it: the caller names one.
+Result<void> use_lease(const Context& context, const HostFs& fs, const gpu::Inventory& inventory,
+                       const std::string& id, expose::ExportInput& input) {
   Result<lease::Ledger> ledger =
       lease::Ledger::open({&fs, context.config.text("state_dir"), lease::Scope::slot});
   if (!ledger) return fail(ledger.error());
-  return ledger->find(id);
+  const Result<lease::Lease> lease = ledger->find(id);
+  if (!lease) return fail(lease.error());
+  Result<std::vector<gpu::Gpu>> gpus = units_of(*lease, inventory);
+  if (!gpus) return fail(gpus.error());
+  input.lease_id = lease->id;
+  input.assigned = std::move(*gpus);
+  if (context.invocation.has("lease-file")) return {};
+  Result<std::string> file = ledger->publish(*lease, input.assigned, lease::kWholeLease);
+  if (!file) return misuse(file.error().message() + ": name a file with `--lease-file`");
+  input.lease_file = std::move(*file);
+  return {};
 }
 
 std::string absolute(const std::string& path) {
@@ -78,24 +91,14 @@ std::string absolute(const std::string& path) {
   return std::string(here) + "/" + path;
 }
 
-// Under another name first: a reader never meets half of it. 0444: who reads it inside cannot change it.
+// 0444: who reads it inside cannot change it.
 Result<void> write_lease_file(const std::string& path, const expose::ExportInput& input) {
-  Json gpus = Json::array();
-  for (const gpu::Gpu& each : input.assigned) gpus.push_back(gpu::to_json(each));
-  const Json lease = {{"schema", "gpuctl.lease-file/1"},
-                      {"lease_id", json_or_null(input.lease_id)},
-                      {"gpus", gpus}};
-  const std::string fresh = path + ".new-" + std::to_string(::getpid());
-  Result<Fd> fd = open_at(AT_FDCWD, fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0444);
-  if (!fd) return fail(fd.error());
-  if (Result<void> written = write_all(fd->get(), to_text(lease), fresh); !written) {
-    ::unlink(fresh.c_str());
-    return written;
-  }
-  if (::rename(fresh.c_str(), path.c_str()) == 0) return {};
-  const int reason = errno;
-  ::unlink(fresh.c_str());
-  return fail(system_error(reason, path, "cannot write the lease file"));
+  const std::size_t slash = path.rfind('/');
+  const std::string folder = path.substr(0, std::max<std::size_t>(slash, 1));
+  const Result<Fd> dir = open_at(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY);
+  if (!dir) return fail(dir.error());
+  const std::string text = to_text(lease::lease_file_json(input.lease_id, input.assigned));
+  return replace_file(dir->get(), path.substr(slash + 1), text, 0444);
 }
 
 Result<void> choose(const Context& context, const HostFs& fs, const gpu::Inventory& inventory,
@@ -103,13 +106,8 @@ Result<void> choose(const Context& context, const HostFs& fs, const gpu::Invento
   const std::optional<std::string> id = context.invocation.last("lease");
   if (id && context.invocation.has("gpu"))
     return misuse("`--lease` and `--gpu` exclude each other");
+  if (id) return use_lease(context, fs, inventory, *id, input);
   Result<std::vector<gpu::Gpu>> gpus = chosen(inventory, context.invocation.all("gpu"));
-  if (id) {
-    const Result<lease::Lease> lease = find_lease(context, fs, *id);
-    if (!lease) return fail(lease.error());
-    input.lease_id = lease->id;
-    gpus = units_of(*lease, inventory);
-  }
   if (!gpus) return fail(gpus.error());
   input.assigned = std::move(*gpus);
   return {};

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "gpuctl/base/parse.hpp"
+#include "gpuctl/lease/lease_file.hpp"
 #include "inventory.hpp"
 
 namespace gpuctl::app {
@@ -130,6 +131,7 @@ Result<std::optional<job::GpuOrder>> gpu_order(const Context& context) {
   Result<job::GpuOrder> order = plain_order(context);
   if (!order) return fail(order.error());
   order->lease = invocation.last("lease");
+  order->lease_file = context.environment.find(lease::kLeaseFileVariable);
   if (order->lease && invocation.has("gpus"))
     return usage("`--lease` brings its own GPUs: leave `--gpus` out");
   order->request.only = invocation.all("gpu");

@@ -285,7 +285,9 @@ const std::vector<Flag>& flags() {
       {"ledger-scope", 0, "SCOPE", "run,reserve,release,status,drain,undrain,job", false,
        "node, or slot: reserve although only this slot sees the ledger [node]"},
       {"lease-file", 0, "FILE", "export", false,
-       "write the lease to FILE, read-only, and show it inside as GPUCTL_LEASE_FILE"},
+       "where GPUCTL_LEASE_FILE, the lease's read-only file, is written [with --lease: in the "
+       "state "
+       "directory, as long as the lease lasts]"},
       {"workdir", 0, "DIR", "run,job", false,
        "make the work directory alien-job-ID in DIR and remove it at the end"},
       {"input", 0, "FILE", "run", true, "bring FILE into the work directory"},

@@ -56,13 +56,17 @@ Result<std::string> answer(Question& question) {
 std::string expose_json(const std::string& format, const py::str& root,
                         const std::optional<py::str>& pci_ids,
                         const std::vector<std::string>& gpu_ids,
-                        const std::vector<py::str>& libraries) {
+                        const std::vector<py::str>& libraries,
+                        const std::optional<std::string>& lease_id,
+                        const std::optional<py::str>& lease_file) {
   Question question;
   question.format = format;
   question.gpu_ids = gpu_ids;
   question.input.root = os_bytes(root);
   if (pci_ids) question.pci_ids = os_bytes(*pci_ids);
   for (const py::str& each : libraries) question.input.libraries.push_back(os_bytes(each));
+  question.input.lease_id = lease_id;
+  if (lease_file) question.input.lease_file = os_bytes(*lease_file);
   Result<std::string> text = [&] {
     const py::gil_scoped_release release;
     return answer(question);
@@ -74,7 +78,7 @@ std::string expose_json(const std::string& format, const py::str& root,
 
 void bind_expose(py::module_& module) {
   module.def("expose_json", &expose_json, py::arg("format"), py::arg("root"), py::arg("pci_ids"),
-             py::arg("gpu_ids"), py::arg("libraries"));
+             py::arg("gpu_ids"), py::arg("libraries"), py::arg("lease_id"), py::arg("lease_file"));
   module.attr("libraries_inside") = expose::kLibrariesInside;
 }
 

@@ -15,6 +15,7 @@
 #include "gpuctl/gpu/holders.hpp"
 #include "gpuctl/gpu/json.hpp"
 #include "gpuctl/lease/json.hpp"
+#include "gpuctl/lease/lease_file.hpp"
 #include "gpuctl/lease/ledger.hpp"
 #include "gpuctl/proc/holders.hpp"
 
@@ -244,6 +245,22 @@ std::string lease_of(const PyHeld& self) {
   return to_line(lease::to_json(self.held->lease()));
 }
 
+py::str publish(const PyHeld& self) {
+  if (!self.held) raise({ErrorCode::usage, 0, "", "the lease was given back already"});
+  return os_text(unlocked([&]() -> Result<std::string> {
+    const lease::Lease& lease = self.held->lease();
+    const Result<gpu::Inventory> inventory = self.ledger->look();
+    if (!inventory) return fail(inventory.error());
+    std::vector<gpu::Gpu> gpus;
+    for (const lease::Unit& unit : lease.units) {
+      for (const gpu::Gpu& each : inventory->gpus) {
+        if (each.id == unit.id) gpus.push_back(each);
+      }
+    }
+    return self.ledger->ledger().publish(lease, gpus, lease::kWholeLease);
+  }));
+}
+
 Json view_json(const gpu::Inventory& inventory, const lease::View& view) {
   Json json = {{"gpus", Json::array()},
                {"leases", Json::array()},
@@ -326,6 +343,7 @@ void bind_lease(py::module_& module) {
            [](const PyHeld& self) {
              return self.held ? self.held->descriptors() : std::vector<int>();
            })
+      .def("publish", &publish)
       .def("give_back", &give_back, py::arg("proven"));
   py::class_<PyLedger, std::shared_ptr<PyLedger>>(module, "Ledger")
       .def("hold", &hold, py::arg("request"), py::arg("wait_usec"), py::arg("stop"))

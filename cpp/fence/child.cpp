@@ -17,6 +17,7 @@
 #include "payload_fence.hpp"
 #include "private_dev.hpp"
 #include "privileges.hpp"
+#include "shown.hpp"
 
 namespace gpuctl::fence::internal {
 namespace {
@@ -170,7 +171,10 @@ void become_init(const SpawnRequest& request, const ExecPlan& plan, const Attemp
   if (failed == nullptr && attempt.device == DeviceFence::private_dev)
     device_failed = mount_private_dev(*request.devices);
   if (device_failed != nullptr) give_up(ends.channel, device_failed, Word::device_failed);
+  const auto shown = take_shown(request.shown);
+  if (failed == nullptr && !shown) failed = "open a file of the payload's";
   if (failed == nullptr) failed = hide(request.hidden);
+  if (failed == nullptr) failed = put_shown(*shown);
   if (failed == nullptr && !ids) failed = make_kernel_settings_read_only();
   if (failed != nullptr) give_up(ends.channel, failed);
   // PDEATHSIG does not come when the caller died before it was set; the payload's first word does not arrive then

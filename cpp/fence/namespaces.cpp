@@ -38,19 +38,6 @@ struct MountAttr {
 constexpr std::uint64_t kMountAttrReadOnly = 1;  // MOUNT_ATTR_RDONLY
 constexpr unsigned kAtRecursive = 0x8000;        // AT_RECURSIVE
 
-// In a user namespace the flags that a mount has must stay.
-bool remount_read_only(const char* path) {
-  struct statvfs now{};
-  if (::statvfs(path, &now) != 0) return errno == ENOENT;
-  unsigned long flags = MS_BIND | MS_REMOUNT | MS_RDONLY;
-  if ((now.f_flag & ST_NOSUID) != 0) flags |= MS_NOSUID;
-  if ((now.f_flag & ST_NODEV) != 0) flags |= MS_NODEV;
-  if ((now.f_flag & ST_NOEXEC) != 0) flags |= MS_NOEXEC;
-  if ((now.f_flag & ST_NOATIME) != 0) flags |= MS_NOATIME;
-  if ((now.f_flag & ST_RELATIME) != 0) flags |= MS_RELATIME;
-  return ::mount(nullptr, path, nullptr, flags, nullptr) == 0;
-}
-
 bool write_map(const char* path, unsigned id) {
   char line[64];
   std::snprintf(line, sizeof line, "%u %u 1\n", id, id);
@@ -89,6 +76,18 @@ bool make_cgroups_read_only() {
     return true;
   const std::string unified = std::string("/") + host_paths::kCgroupUnified;
   return remount_read_only(::access(unified.c_str(), F_OK) == 0 ? unified.c_str() : mount.c_str());
+}
+
+bool remount_read_only(const char* path) {
+  struct statvfs now{};
+  if (::statvfs(path, &now) != 0) return errno == ENOENT;
+  unsigned long flags = MS_BIND | MS_REMOUNT | MS_RDONLY;
+  if ((now.f_flag & ST_NOSUID) != 0) flags |= MS_NOSUID;
+  if ((now.f_flag & ST_NODEV) != 0) flags |= MS_NODEV;
+  if ((now.f_flag & ST_NOEXEC) != 0) flags |= MS_NOEXEC;
+  if ((now.f_flag & ST_NOATIME) != 0) flags |= MS_NOATIME;
+  if ((now.f_flag & ST_RELATIME) != 0) flags |= MS_RELATIME;
+  return ::mount(nullptr, path, nullptr, flags, nullptr) == 0;
 }
 
 }  // namespace gpuctl::fence::internal

@@ -81,6 +81,7 @@ void want_fence(Run& run, fence::SpawnRequest& request) {
   request.restrict = !leaves_setuid_programs(spec);
   if (!request.restrict) request.strongest_device = DeviceFence::advisory;
   if (spec.strongest_fence != ProcessFence::pid_namespace) return;
+  if (run.given && run.given->lease_file) request.shown.push_back(*run.given->lease_file);
   const std::string here = first_directory(run);
   for (std::string& place : places_to_hide(run)) {
     if (is_in(here, place)) {

@@ -13,6 +13,7 @@
 #include "gpuctl/gpu/holders.hpp"
 #include "gpuctl/gpu/json.hpp"
 #include "gpuctl/lease/json.hpp"
+#include "gpuctl/lease/lease_file.hpp"
 #include "gpuctl/proc/holders.hpp"
 
 namespace gpuctl::job {
@@ -116,8 +117,42 @@ Result<void> assign(Run& run, const std::vector<lease::Unit>& units) {
   return {};
 }
 
+// Of a job that got some GPUs of a lease only.
+std::string file_name_of(const Run& run) {
+  return "job-" + run.report.id + "." + std::to_string(run.report.resubmission);
+}
+
+// Without a lease file it runs all the same.
+void publish(Run& run, const lease::Lease& lease, const std::string& name) {
+  if (run.given->elsewhere && name == lease::kWholeLease) {
+    run.given->lease_file = run.spec.gpus->lease_file;
+    return;
+  }
+  Result<std::string> file = run.ledger->publish(lease, run.given->assigned, name);
+  if (!file) {
+    run.report.problems.push_back("no lease file: " + file.error().message());
+    return;
+  }
+  run.given->lease_file = std::move(*file);
+}
+
+// In a container of the agent's its ledger is out of sight: then the lease is what the agent's file says. Whoever could
+// forge that file could open the nodes as well: what keeps him off is the fence outside.
+Result<lease::Lease> find_lease(Run& run, const std::string& name) {
+  Result<lease::Lease> found = run.ledger->find(name);
+  const std::optional<std::string>& file = run.spec.gpus->lease_file;
+  if (found || found.error().code != ErrorCode::not_found || !file) return found;
+  Result<lease::Lease> told = lease::read_lease_file(*file);
+  if (!told) return told;
+  if (told->id != name) return found;
+  told->uid = ::geteuid();
+  told->state = lease::State::held;
+  run.given->elsewhere = true;
+  return told;
+}
+
 Result<void> use_lease(Run& run, const std::string& name) {
-  const Result<lease::Lease> found = run.ledger->find(name);
+  Result<lease::Lease> found = find_lease(run, name);
   if (!found) return fail(found.error());
   if (found->uid != ::geteuid() && ::geteuid() != 0)
     return fail(ErrorCode::permission, name,
@@ -134,7 +169,9 @@ Result<void> use_lease(Run& run, const std::string& name) {
   }
   if (!only.empty() && units.size() < only.size())
     return fail(ErrorCode::usage, name, "not all of the named GPUs are of this lease");
-  return assign(run, units);
+  if (Result<void> assigned = assign(run, units); !assigned) return assigned;
+  publish(run, *found, only.empty() ? lease::kWholeLease : file_name_of(run));
+  return {};
 }
 
 Result<void> hold(Run& run, Listener& listener) {
@@ -147,7 +184,9 @@ Result<void> hold(Run& run, Listener& listener) {
   if (!held) return fail(held.error());
   run.lease.emplace(std::move(*held));
   run.given->lease_id = run.lease->lease().id;
-  return assign(run, run.lease->lease().units);
+  if (Result<void> assigned = assign(run, run.lease->lease().units); !assigned) return assigned;
+  publish(run, run.lease->lease(), lease::kWholeLease);
+  return {};
 }
 
 void set_variable(std::vector<std::string>& environment, const std::string& name,
@@ -180,6 +219,7 @@ void tell(Run& run) {
   run.report.lease_id = run.given->lease_id;
   for (const auto& [name, value] : fence::mask_variables(run.given->node, run.given->assigned))
     set_variable(run.spec.environment, name, value);
+  set_variable(run.spec.environment, lease::kLeaseFileVariable, run.given->lease_file.value_or(""));
   run.trace.line(LogLevel::trace, "GPU " + ids + " leased (" + run.given->lease_id + ")");
 }
 
@@ -225,7 +265,7 @@ bool take_gpus(Run& run) {
 
 Result<void> note_payload(Run& run, const lease::Payload& payload) {
   if (run.lease) return run.lease->note_payload(payload);
-  if (!run.given) return {};
+  if (!run.given || run.given->elsewhere) return {};
   const lease::JobName job{run.report.id, run.report.resubmission, run.report.nonce};
   // The lease's holder proves the end too; what we add lets others do it when that is gone.
   if (Result<void> noted = run.ledger->note_payload(run.given->lease_id, job, payload); !noted)

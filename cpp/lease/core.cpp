@@ -15,6 +15,7 @@
 #include <ctime>
 
 #include "gpuctl/base/host_paths.hpp"
+#include "lease_files.hpp"
 #include "steps.hpp"
 
 namespace gpuctl::lease::internal {
@@ -135,7 +136,8 @@ Result<void> write_state(Core& core, Stored& stored, EntryState state) {
   return core.own->write_entry(stored.slot, stored.entry);
 }
 
-Result<void> write_free(Table& table, Stored& stored) {
+Result<void> write_free(const Core& core, Table& table, Stored& stored) {
+  remove_lease_files(core, stored.lease);
   stored.entry = Entry();
   if (Result<void> written = table.write_entry(stored.slot, stored.entry); !written) return written;
   table.poke();
@@ -146,7 +148,7 @@ Result<void> write_free(Table& table, Stored& stored) {
 Result<void> set_free(Core& core, Table& table, Stored& stored, std::string_view event,
                       std::string_view reason) {
   static_cast<void>(core.audit.write(core.dir.get(), event, stored.lease, reason).has_value());
-  return write_free(table, stored);
+  return write_free(core, table, stored);
 }
 
 std::string descriptor_path(int fd) {

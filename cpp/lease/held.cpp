@@ -151,7 +151,7 @@ Result<Release> Held::release(const Proof& proof) {
   done.lease.blockers = proof.blockers;
   done.lease.unknown = proof.unknown;
   if (!proof.empty || !on_record) return done;
-  if (Result<void> freed = internal::write_free(*core.own, stored); !freed)
+  if (Result<void> freed = internal::write_free(core, *core.own, stored); !freed)
     return fail(freed.error());
   return done;
 }

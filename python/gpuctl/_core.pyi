@@ -212,6 +212,8 @@ class GpuRequest:
 class HeldLease:
     def json(self) -> str: ...
     def descriptors(self) -> list[int]: ...
+    def publish(self) -> str:
+        """Writes what a payload may read of it; the file's path. It goes with the lease."""
     def give_back(self, proven: bool) -> str | None:
         """None: the units are free; else the lease as JSON, with who keeps it."""
 
@@ -280,9 +282,16 @@ def kill_job(
 libraries_inside: str
 
 def expose_json(
-    format: str, root: str, pci_ids: str | None, gpu_ids: Sequence[str], libraries: Sequence[str]
+    format: str,
+    root: str,
+    pci_ids: str | None,
+    gpu_ids: Sequence[str],
+    libraries: Sequence[str],
+    lease_id: str | None,
+    lease_file: str | None,
 ) -> str:
-    """`gpuctl export FORMAT --json` of these GPUs, with the host's driver libraries (paths)."""
+    """`gpuctl export FORMAT --json` of these GPUs, with the host's driver libraries (paths) and
+    the file of the lease that they are of."""
 
 def quarantine_gpu(root: str, state_dir: str | None, gpu_id: str, reason: str) -> None:
     """The ledger gives it to nobody until it is undrained, which wants a passed check."""

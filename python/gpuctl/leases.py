@@ -130,6 +130,14 @@ class HeldLease:
         """Whoever inherits them keeps the lease alive when this process is gone."""
         return tuple(self._held.descriptors()) if self._held is not None else ()
 
+    def publish(self) -> str:
+        """The path of the lease file (docs/schema/lease-file.json), for GPUCTL_LEASE_FILE. It goes
+        with the lease.
+        """
+        if self._held is None:
+            raise UsageError("the lease was given back already")
+        return self._held.publish()
+
     def release(self, proven: bool = False) -> Lease:
         """Give it back. `state` of the answer is `releasing` with `blockers` where it is not free
         yet. `proven`: nothing of the job is left, that is known, and no process is looked for.

@@ -126,6 +126,51 @@ def test_a_lease_by_its_id_or_its_jobs(export, leased: dict[str, Any]) -> None:
     assert [device["name"] for device in spec["devices"]] == [leased["id"]]
 
 
+@pytest.mark.parametrize("kind", ["apptainer", "podman", "env", "cdi"])
+def test_a_lease_comes_with_its_file(
+    export, gpuctl: Run, node: Path, leased: dict[str, Any], kind: str
+) -> None:
+    """In the state directory, for as long as the lease lasts."""
+    answer = export(kind, "--lease", leased["id"], "--state-dir", leased["state_dir"])
+    (file,) = (Path(leased["state_dir"]) / "leases").rglob("*.json")
+    if kind == "cdi":
+        edits = answer["devices"][0]["containerEdits"]
+        inside, host = edits["mounts"][0]["containerPath"], edits["mounts"][0]["hostPath"]
+        assert f"GPUCTL_LEASE_FILE={inside}" in edits["env"]
+    else:
+        inside, host = answer["files"][0]["path"], answer["files"][0]["host_path"]
+        words = [*answer["argv"], *(f"{k}={v}" for k, v in answer["environment"].items())]
+        named = host if kind == "env" else inside
+        assert any(word.endswith(f"GPUCTL_LEASE_FILE={named}") for word in words), words
+    assert host == str(file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o444
+    told = json.loads(file.read_text(encoding="utf-8"))
+    validate("lease-file.json", told)
+    assert told["lease_id"] == leased["id"]
+    assert [gpu["id"] for gpu in told["gpus"]] == [unit["id"] for unit in leased["units"]]
+    state = ("--root", node, "--state-dir", leased["state_dir"])
+    assert gpuctl("release", leased["id"], *state).returncode == 0
+    assert not file.exists()
+
+
+def test_a_lease_file_where_the_caller_wants_it(
+    export, leased: dict[str, Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.json"
+    words = ("--lease", leased["id"], "--state-dir", leased["state_dir"], "--lease-file", file)
+    assert export("apptainer", *words)["files"][0]["host_path"] == str(file)
+    assert not (Path(leased["state_dir"]) / "leases").exists()
+
+
+def test_the_state_directory_may_be_named_relatively(
+    gpuctl: Run, node: Path, tmp_path: Path
+) -> None:
+    words = ("--root", node, "--state-dir", "state", "--gpu", GPU)
+    done = gpuctl("run", *words, "--", "sh", "-c", "cat $GPUCTL_LEASE_FILE", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [gpu["id"] for gpu in json.loads(done.stdout)["gpus"]] == [GPU]
+
+
 def test_a_lease_that_is_over_exposes_nothing(
     gpuctl: Run, node: Path, leased: dict[str, Any]
 ) -> None:
@@ -179,4 +224,4 @@ def test_a_lease_file_that_cannot_be_written(gpuctl: Run, node: Path, tmp_path: 
     file = tmp_path / "none" / "lease.json"
     done = gpuctl("export", "apptainer", "--root", node, "--gpu", GPU, "--lease-file", file)
     assert (done.returncode, done.stdout) == (1, "")
-    assert str(file) in done.stderr
+    assert str(file.parent) in done.stderr

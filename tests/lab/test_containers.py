@@ -25,6 +25,8 @@ done
 mknod /tmp/other c 226 129 2>/dev/null && echo "made a node"
 echo "mask: $ROCR_VISIBLE_DEVICES $CUDA_VISIBLE_DEVICES"
 echo "place: $PWD $GPUCTL_JOB_WORKDIR $(cat /proc/1/comm)"
+echo "lease: $GPUCTL_LEASE_FILE $(grep -c renderD128 "$GPUCTL_LEASE_FILE")"
+(: >"$GPUCTL_LEASE_FILE") 2>/dev/null && echo "wrote the lease file"
 echo "secret: ${PILOT_SECRET-none} ${ALIEN_SITE-none}"
 echo kept > kept.txt
 exit 7
@@ -71,6 +73,8 @@ def test_a_job_sees_its_own_gpu_only(node: Node, runtime: str) -> None:
     assert "made a node" not in said
     assert "mask: GPU-5a1b3c0021720000 -1" in said
     assert "place: /workdir /workdir" in said
+    assert "lease: /run/gpuctl-lease.json 1\n" in said
+    assert "wrote the lease file" not in said
     assert "secret: none LAB" in said
     assert output(node, report, "kept.txt") == "kept\n"
     assert report["container"]["runtime"] == runtime
@@ -169,6 +173,36 @@ def test_podman_takes_the_cdi_specification(node: Node) -> None:
         f"{run} --device gpuctl.jalien/gpu=0000:ff:00.0 --rootfs {IMAGES}/debian13 true"
     )
     assert wrong.code != 0
+
+
+INSIDE = """set -e
+gpuctl -q run --lease "$1" --ledger-scope slot --state-dir /tmp/state -- sh -c '
+    grep -o renderD... "$GPUCTL_LEASE_FILE"; ls /dev/dri'
+"""
+AGENT = """set -e
+sleep 600 & agent=$!; trap 'kill $agent' EXIT
+gpuctl reserve --owner-pid $agent --job agent --gpu 0000:63:00.0 --ledger-scope slot >/dev/null
+eval "$(gpuctl export {runtime} --lease agent)"
+lease=$(sed -n 's/.*"lease_id": "\\(.*\\)".*/\\1/p' /dev/shm/gpuctl/leases/*/*/lease.json)
+tools="$(readlink -f "$(command -v gpuctl)"):/usr/local/bin/gpuctl:ro /srv/inside.sh:/inside.sh:ro"
+{start} sh /inside.sh $lease
+"""
+START = {
+    "apptainer": "export APPTAINER_BINDPATH=$(echo $tools | tr ' ' ,); setsid --wait apptainer "
+    f'--silent exec -C "$@" {IMAGES}/debian13',
+    "podman": "setsid --wait podman --cgroup-manager=cgroupfs run --rm --cgroups=disabled "
+    f"""--network none $(printf -- '--volume %s ' $tools) "$@" --rootfs {IMAGES}/debian13:O""",
+}
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_job_wrapper_inside_uses_the_agents_lease(node: Node, runtime: str) -> None:
+    """The agent holds the lease. Its ledger is out of sight inside, where `gpuctl run --lease`
+    goes by the lease file."""
+    node.put(INSIDE.encode(), "/srv/inside.sh")
+    done = node.run(AGENT.format(runtime=runtime, start=START[runtime]), timeout=180)
+    assert done.code == 0, done.stderr
+    assert done.stdout.split() == ["renderD131", "renderD131"]
 
 
 def test_what_export_prints_is_what_apptainer_takes(node: Node) -> None:

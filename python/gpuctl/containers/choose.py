@@ -18,7 +18,7 @@ from gpuctl.containers.fence import entry_bind, fenced
 from gpuctl.containers.images import ImageChoice, choose_image
 from gpuctl.containers.libraries import Verdict, host_libraries, judge
 from gpuctl.containers.probe import RUNTIMES, Runtime, Trial, find_runtime, try_out
-from gpuctl.containers.request import Bind, ContainerRequest, Launch
+from gpuctl.containers.request import Bind, ContainerRequest, Launch, LeaseFile
 from gpuctl.errors import UnavailableError
 from gpuctl.jdl.units import parse_jalien_size
 from gpuctl.settings import Settings
@@ -54,6 +54,7 @@ class Wish:
     variables: Mapping[str, str] = field(default_factory=dict)
     binds: tuple[Bind, ...] = ()
     memory_bytes: int | None = None
+    lease: LeaseFile | None = None
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def _request(
     environ: Mapping[str, str],
     libraries: Sequence[str],
 ) -> ContainerRequest:
-    exposure = expose(runtime.name, settings, wish.gpu_ids, libraries)
+    exposure = expose(runtime.name, settings, wish.gpu_ids, libraries, wish.lease)
     if exposure.problems:
         raise ContainerError("; ".join(exposure.problems))
     return ContainerRequest(

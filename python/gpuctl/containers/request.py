@@ -12,7 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["TOOLS_INSIDE", "WORKDIR_INSIDE", "Bind", "ContainerRequest", "Exposure", "Launch"]
+__all__ = [
+    "TOOLS_INSIDE",
+    "WORKDIR_INSIDE",
+    "Bind",
+    "ContainerRequest",
+    "Exposure",
+    "Launch",
+    "LeaseFile",
+]
 
 WORKDIR_INSIDE = "/workdir"  # where JAliEn has it
 TOOLS_INSIDE = "/opt/gpuctl/bin"  # our own programs, bound in read-only
@@ -29,6 +37,14 @@ class Bind:
     @property
     def text(self) -> str:
         return f"{self.source}:{self.target}{':ro' if self.read_only else ''}"
+
+
+@dataclass(frozen=True)
+class LeaseFile:
+    """What the payload may read of its lease; `path` is the host's."""
+
+    id: str
+    path: str
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from gpuctl.containers.request import LeaseFile
 from gpuctl.errors import GpuctlError, UnavailableError, UnsupportedError
 from gpuctl.host import Host
 from gpuctl.jdl import GpuWish, JobRequest
@@ -30,6 +31,7 @@ class Leased:
 
     choice: Choice
     id: str | None = None
+    file: LeaseFile | None = None  # for the container
     descriptors: tuple[int, ...] = ()
 
 
@@ -58,7 +60,8 @@ def leased_gpus(
         return
     trace.say(f"the job gets {', '.join(held.gpu_ids)} (lease {held.lease.id})")
     try:
-        yield Leased(_with(choice, held, host), held.lease.id, held.descriptors)
+        file = _file_of(held, problems)
+        yield Leased(_with(choice, held, host), held.lease.id, file, held.descriptors)
     finally:
         _give_back(held, trace, problems)
 
@@ -100,6 +103,15 @@ def _without(
 def _with(choice: Choice, held: HeldLease, host: Host) -> Choice:
     records = {gpu.id: gpu.to_json() for gpu in host.discover().gpus}
     return replace(choice, gpus=tuple(records[each] for each in held.gpu_ids))
+
+
+def _file_of(held: HeldLease, problems: list[str]) -> LeaseFile | None:
+    """Without one the job runs all the same."""
+    try:
+        return LeaseFile(held.lease.id, held.publish())
+    except GpuctlError as error:
+        problems.append(f"no lease file: {error}")
+        return None
 
 
 def _give_back(held: HeldLease, trace: Trace, problems: list[str]) -> None:

@@ -12,10 +12,10 @@ from gpuctl.errors import GpuctlError
 from gpuctl.gpus import Gpu
 from gpuctl.host import Host
 from gpuctl.jdl import JobRequest
+from gpuctl.job.lease import Leased
 from gpuctl.job.options import JobOptions
 from gpuctl.job.refusal import RefusedError
 from gpuctl.job.trace import Trace
-from gpuctl.match.gpus import Choice
 from gpuctl.sanity.answer import Answer
 from gpuctl.sanity.check import Question
 from gpuctl.sanity.check import check_gpus as ask_gpus
@@ -34,11 +34,10 @@ class Place:
     lease: str | None = None
 
 
-def place_of(
-    request: JobRequest, options: JobOptions, choice: Choice, lease: str | None, trace: Trace
-) -> Place:
+def place_of(request: JobRequest, options: JobOptions, leased: Leased, trace: Trace) -> Place:
     """Raises RefusedError: CONTAINER, or GPU_SANITY where the GPU's library cannot load in it."""
     settings = Settings.load(options.settings_flags())
+    choice = leased.choice
     wish = Wish(
         runtime=settings.text("container") or "auto",
         image=options.image,
@@ -48,6 +47,7 @@ def place_of(
         vendors=tuple(str(gpu["vendor"]) for gpu in choice.gpus),
         variables=request.variables,
         memory_bytes=request.memory_bytes,
+        lease=leased.file,
     )
     try:
         container = choose_container(wish, settings, os.environ)
@@ -55,7 +55,7 @@ def place_of(
         raise RefusedError("GPU_SANITY" if error.sanity else "CONTAINER", str(error)) from None
     _tell(container, trace)
     memory = request.gpu.memory_bytes if request.gpu is not None else None
-    return Place(container, settings, choice.ids, Demand(memory_bytes=memory), lease)
+    return Place(container, settings, choice.ids, Demand(memory_bytes=memory), leased.id)
 
 
 def check_gpus(place: Place, options: JobOptions, trace: Trace) -> Answer | None:

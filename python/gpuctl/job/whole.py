@@ -160,7 +160,7 @@ def _settle(
             wanted = (request, options, host, progress.choice, signals, trace, failed)
             lease = attempt.enter_context(leased_gpus(*wanted, progress.problems))
             progress.choice = lease.choice
-            place = place_of(request, options, progress.choice, lease.id, trace)
+            place = place_of(request, options, lease, trace)
             progress.container = place.container
             try:
                 progress.sanity = check_gpus(place, options, trace)

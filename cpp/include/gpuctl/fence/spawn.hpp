@@ -68,6 +68,7 @@ struct SpawnRequest {
   const DevicePlan* devices = nullptr;  // nullptr: no device fence, and no proof
   DeviceFence strongest_device = DeviceFence::private_dev;
   std::vector<std::string> hidden;  // directories, sockets and files
+  std::vector<std::string> shown;   // files in one of them that it may read all the same
   bool restrict = true;
 };
 

@@ -16,7 +16,9 @@ struct GpuOrder {
   gpu::DiscoverOptions discover;     // the slot's allotment with it
   lease::Request request;            // its job's name is filled in by the supervisor
   std::optional<std::string> lease;  // units of this lease instead: its holder gives them back
-  std::optional<Usec> wait;          // for GPUs that are taken
+  // GPUCTL_LEASE_FILE, as the agent that holds `lease` handed it in: what counts where its ledger is out of reach.
+  std::optional<std::string> lease_file;
+  std::optional<Usec> wait;  // for GPUs that are taken
   lease::Scope scope = lease::Scope::node;
 };
 
@@ -25,6 +27,8 @@ struct GivenGpus {
   std::vector<gpu::Gpu> node;  // as the inventory has them
   std::vector<gpu::Gpu> assigned;
   std::string lease_id;
+  std::optional<std::string> lease_file;  // what the payload may read of it
+  bool elsewhere = false;  // told by the agent's lease file: no ledger that we see has it
 };
 
 }  // namespace gpuctl::job

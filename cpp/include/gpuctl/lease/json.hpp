@@ -20,6 +20,9 @@ Json unit_json(const gpu::Gpu& gpu, const View& view);
 // Usable, allotted, not leased and not drained.
 bool is_available(const gpu::Gpu& gpu, const View& view);
 
+// What a payload is told of its lease, in a file: docs/schema/lease-file.json. `lease_id`: nullopt where there is none.
+Json lease_file_json(const std::optional<std::string>& lease_id, const std::vector<gpu::Gpu>& gpus);
+
 // "pid 4711 `train` holds /dev/nvidia0; …"
 std::string blocker_words(const Lease& lease);
 

@@ -5,6 +5,7 @@
 //   STATE/ledger/table.UID        0644: the leases of one user, written by that user only
 //   STATE/ledger/audit.UID.jsonl  0644: why each of them came to be and ended
 //   STATE/ledger/drain.UID        0644: what that user drained
+//   STATE/leases/UID/ID/          what payloads may read of one lease: publish()
 //
 // A grant is written in two phases, prepared and held, and taken back in two, releasing and gone, so that a crash at any
 // instruction leaves what the next caller repairs (docs/design/ledger.md). Beside the record a held lease keeps flock(2) on
@@ -132,6 +133,11 @@ class Ledger {
 
   // A lease by its id, or the only one of a job's id or nonce; of any user. ErrorCode::not_found, or usage when several fit.
   Result<Lease> find(const std::string& id_or_job);
+
+  // Writes what a payload may read of a lease of this user, with its GPUs as the inventory has them, to
+  // STATE/leases/UID/ID/NAME.json (0444; replaced, never changed). Its absolute path; the file goes with the lease.
+  Result<std::string> publish(const Lease& lease, const std::vector<gpu::Gpu>& gpus,
+                              const std::string& name) const;
 
   // For whoever runs a job on a lease of this user that another process holds: whose it is, and where it lives.
   Result<void> note_payload(const std::string& lease_id, const JobName& job,
