@@ -71,6 +71,7 @@ struct Calls {
                           unsigned, Handle, void**, void**);
 };
 Calls cu;
+bool nothing_there = false;
 bool is_mig[kMaxDevices];
 Handle contexts[kMaxDevices];
 
@@ -121,7 +122,10 @@ bool load(Versions& versions, Text& why) {
   if (library == nullptr || !load_all(library, why)) return false;
   load_uuid(library);
   int version = 0;
-  if (!good("cuInit", cu.init(0), why) ||
+  const Result begun = cu.init(0);
+  // Without a GPU nothing can be asked after that; which there are is the next level's to find out.
+  nothing_there = begun == kNoDevice;
+  if ((!nothing_there && !good("cuInit", begun, why)) ||
       !good("cuDriverGetVersion", cu.driver_get_version(&version), why))
     return false;
   versions.runtime.add(static_cast<std::uint64_t>(version / 1000))
@@ -159,6 +163,7 @@ void describe(Device32 device, int number, Device& found) {
 }
 
 bool list(Device* devices, int* count, Text& why) {
+  if (nothing_there) return true;
   if (!good("cuDeviceGetCount", cu.device_get_count(count), why)) return false;
   if (*count > kMaxDevices) *count = kMaxDevices;
   for (int i = 0; i < *count; ++i) {

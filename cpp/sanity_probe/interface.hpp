@@ -11,6 +11,7 @@
 namespace sanity {
 
 constexpr int kMaxDevices = 64;
+constexpr int kNoDevice = 100;  // CUDA's and HIP's word for it
 
 // Empty text and zero: the interface does not tell.
 struct Device {

@@ -170,6 +170,11 @@ bool compare(const Options& options, Text& why) {
     if (device_count == 0) why.add("no device was found");
     return device_count > 0;
   }
+  if (device_count == 0 && options.expected_count > 0) {
+    why.add("no device is seen, assigned are ");
+    why.add(static_cast<std::uint64_t>(options.expected_count));
+    return false;
+  }
   if (device_count != options.expected_count) {
     why.add(static_cast<std::uint64_t>(device_count)).add(" devices, assigned are ");
     why.add(static_cast<std::uint64_t>(options.expected_count));

@@ -67,6 +67,7 @@ class Container:
     warnings: tuple[str, ...] = ()
     libraries: Verdict | None = None
     fence: Mapping[str, Any] | None = None  # what the entry program proved in it (gpuctl.fence/1)
+    image_is_the_jobs: bool = False  # named by the JDL, not by the site or its caller
 
     def launch(self, command: Sequence[str]) -> Launch:
         if self.runtime is None or self.request is None:
@@ -167,7 +168,14 @@ def _try(
     if not trial.works:
         return trial.words
     said = (f"{runtime.name}, image `{request.image}` ({image.reason})", verdict.words)
-    return Container(runtime, request, said, libraries=verdict, fence=trial.fence)
+    return Container(
+        runtime,
+        request,
+        said,
+        libraries=verdict,
+        fence=trial.fence,
+        image_is_the_jobs=image.is_the_jobs,
+    )
 
 
 def _started(runtime: Runtime, request: ContainerRequest) -> tuple[Trial, ContainerRequest]:

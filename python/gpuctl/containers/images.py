@@ -19,6 +19,7 @@ from pathlib import Path
 
 __all__ = ["ImageChoice", "choose_image"]
 
+BY_JOB = "the JDL's `JobContainer`"
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
@@ -29,6 +30,10 @@ class ImageChoice:
     path: str | None
     demanded: bool
     reason: str
+
+    @property
+    def is_the_jobs(self) -> bool:
+        return self.reason == BY_JOB
 
 
 def choose_image(
@@ -41,7 +46,7 @@ def choose_image(
 ) -> ImageChoice:
     named = {
         "the caller named it": given,
-        "the JDL's `JobContainer`": job_container,
+        BY_JOB: job_container,
         "JOB_CONTAINER_PATH": environ.get("JOB_CONTAINER_PATH"),
     }
     for reason, image in named.items():

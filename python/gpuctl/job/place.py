@@ -32,6 +32,7 @@ class Place:
     gpu_ids: tuple[str, ...]
     demand: Demand
     lease: str | None = None
+    image_is_the_jobs: bool = False  # named by its JDL: whoever made it may lie about GPUs
 
 
 def place_of(request: JobRequest, options: JobOptions, leased: Leased, trace: Trace) -> Place:
@@ -55,7 +56,14 @@ def place_of(request: JobRequest, options: JobOptions, leased: Leased, trace: Tr
         raise RefusedError("GPU_SANITY" if error.sanity else "CONTAINER", str(error)) from None
     _tell(container, trace)
     memory = request.gpu.memory_bytes if request.gpu is not None else None
-    return Place(container, settings, choice.ids, Demand(memory_bytes=memory), leased.id)
+    return Place(
+        container,
+        settings,
+        choice.ids,
+        Demand(memory_bytes=memory),
+        leased.id,
+        image_is_the_jobs=container.image_is_the_jobs,
+    )
 
 
 def check_gpus(place: Place, options: JobOptions, trace: Trace) -> Answer | None:
@@ -88,9 +96,12 @@ def _ask(place: Place, options: JobOptions) -> Answer:
 
 
 def quarantine(place: Place, gpu_ids: Sequence[str], why: str, trace: Trace) -> None:
-    """No further job gets these GPUs until one has passed the check again; the node goes on."""
+    """No further job gets these GPUs until one has passed the check again; the node goes on. What a
+    library says that the job itself brought counts for this job only."""
     for gpu_id in gpu_ids:
         trace.warn(f"GPU {gpu_id} is not taken: {why}")
+        if place.image_is_the_jobs:
+            continue
         try:
             _core.quarantine_gpu(
                 place.settings.root, place.settings.text("state_dir"), gpu_id, f"sanity: {why}"

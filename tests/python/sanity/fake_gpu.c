@@ -2,7 +2,8 @@
  *
  * It is the hardware's mock: memory is the host's, and a kernel is the sum that its name promises. What a driver would object
  * to, it objects to: a kernel it was not given, arguments missing, a grid that does not cover the vectors, memory not its own.
- * Compiled as libcuda.so.1, libamdhip64.so.6 (with hiprtc) and libze_loader.so.1. SANITY_WRONG=result makes it lie. */
+ * Compiled as libcuda.so.1, libamdhip64.so.6 (with hiprtc) and libze_loader.so.1. SANITY_WRONG=result makes it lie,
+ * SANITY_WRONG=no_device makes it what the real ones are on a machine without a GPU (seen: HIP 5.2.3, Level Zero's loader 1.8.12). */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +53,11 @@ static int bus(void) {
     return text != NULL ? (int)strtol(text, NULL, 16) : 0x63;
 }
 
+static int is_alone(void) {
+    const char *wrong = setting("ALIEN_SANITY_WRONG");
+    return wrong != NULL && strcmp(wrong, "no_device") == 0;
+}
+
 /* c = a * k + b, in as many threads as were asked for. */
 static int compute(uint32_t **a, uint32_t **b, uint32_t **c, const uint32_t *k, size_t threads) {
     if (!owns(*a, threads * 4) || !owns(*b, threads * 4) || !owns(*c, threads * 4)) return 719; /* an illegal address */
@@ -65,10 +71,10 @@ static int compute(uint32_t **a, uint32_t **b, uint32_t **c, const uint32_t *k, 
 
 static int current;
 
-int cuInit(unsigned flags) { return flags != 0; }
+int cuInit(unsigned flags) { return is_alone() ? 100 : flags != 0; }
 int cuDriverGetVersion(int *version) { return *version = 12040, 0; }
 int cuGetErrorString(int error, const char **words) { return *words = error == 2 ? "out of memory" : "unknown", 0; }
-int cuDeviceGetCount(int *count) { return *count = 1, 0; }
+int cuDeviceGetCount(int *count) { return *count = 1, is_alone() ? 3 : 0; } /* 3: not initialised */
 int cuDeviceGet(int *device, int number) { return *device = 40 + number, number != 0; }
 int cuDeviceGetName(char *name, int size, int device) { return snprintf(name, (size_t)size, "Stand-in"), device != 40; }
 int cuDeviceGetPCIBusId(char *text, int size, int device) {
@@ -76,7 +82,7 @@ int cuDeviceGetPCIBusId(char *text, int size, int device) {
 }
 int cuDeviceGetUuid_v2(unsigned char *uuid, int device) {
     for (int i = 0; i < 16; ++i) uuid[i] = (unsigned char)(i * 17);
-    return device != 40;
+    return device != 40 || setting("ALIEN_SANITY_NO_UUID") != NULL;
 }
 int cuDeviceTotalMem_v2(size_t *bytes, int device) { return *bytes = 80 * GIB, device != 40; }
 int cuDeviceGetAttribute(int *value, int which, int device) {
@@ -117,10 +123,10 @@ int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsign
 
 static const char *hip_source;
 
-int hipInit(unsigned flags) { return flags != 0; }
+int hipInit(unsigned flags) { return is_alone() ? 101 : flags != 0; }
 int hipRuntimeGetVersion(int *version) { return *version = 60241134, 0; }
 const char *hipGetErrorString(int error) { return error == 2 ? "out of memory" : "unknown"; }
-int hipGetDeviceCount(int *count) { return *count = 1, 0; }
+int hipGetDeviceCount(int *count) { return *count = !is_alone(), is_alone() ? 100 : 0; }
 int hipSetDevice(int device) { return device != 0; }
 int hipDeviceGetName(char *name, int size, int device) { return snprintf(name, (size_t)size, "Stand-in"), device != 0; }
 int hipDeviceGetPCIBusId(char *text, int size, int device) {
@@ -162,8 +168,8 @@ static char driver, device, context, queue, module, kernel;
 static void *kernel_arguments[4];
 static uint32_t group_size;
 
-uint32_t zeInit(uint32_t flags) { return flags != 0; }
-uint32_t zeDriverGet(uint32_t *count, void **found) { return *count = 1, *found = &driver, 0; }
+uint32_t zeInit(uint32_t flags) { return is_alone() ? 0x78000001u : flags != 0; }
+uint32_t zeDriverGet(uint32_t *count, void **found) { return *count = 1, *found = &driver, is_alone() ? 0x78000001u : 0; }
 uint32_t zeDriverGetApiVersion(void *which, uint32_t *version) { return *version = 1 << 16 | 5, which != &driver; }
 uint32_t zeDeviceGet(void *which, uint32_t *count, void **found) { return *count = 1, *found = &device, which != &driver; }
 uint32_t zeDeviceGetProperties(void *which, uint32_t *properties) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from ctypes.util import find_library
 from pathlib import Path
 from typing import Any, Callable
 
@@ -83,6 +84,7 @@ def test_the_wrong_gpu_is_found_out_by_its_address(
 
 
 APIS = ("cuda", "hip", "level_zero")
+REAL = {"hip": "libamdhip64.so", "level_zero": "libze_loader.so"}
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -101,6 +103,38 @@ def test_each_vendors_interface(
     assert "0000:e3:00.0" in detail(other, "devices").lower()
     full = sanity(*places, "--write-memory", "9GiB", env=env)
     assert "could not be allocated" in detail(full, "memory")
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_library_that_sees_no_device(
+    sanity: Sanity, stand_ins: Path, node: Path, tmp_path: Path, api: str
+) -> None:
+    """It is there and loads; each interface says in its own way, and when it likes, that there is
+    nothing."""
+    places = ("--root", node, "--state-dir", tmp_path / "state", "--gpu", GPU, "--api", api)
+    env: dict[str, str | None] = {"LD_LIBRARY_PATH": str(stand_ins), "SANITY_WRONG": "no_device"}
+    answer = sanity(*places, env=env)
+    assert (answer["verdict"], results(answer)["libraries"]) == ("fail", "pass")
+    assert results(answer)["devices"] == "fail"
+    assert detail(answer, "devices") == "no device is seen, assigned are 1"
+
+
+@pytest.mark.parametrize(("api", "library"), REAL.items(), ids=REAL)
+def test_the_real_library_sees_no_device_either(
+    sanity: Sanity, node: Path, tmp_path: Path, api: str, library: str
+) -> None:
+    """Where one is installed, or is in the folder REAL_GPU_LIBRARIES, and no GPU is here."""
+    folder = os.environ.get("REAL_GPU_LIBRARIES", "")
+    env: dict[str, str | None] = {"LD_LIBRARY_PATH": folder or None}
+    found = list(Path(folder).glob(f"{library}*")) if folder else find_library(library[3:-3])
+    if not found:
+        pytest.skip(f"no `{library}`: libamdhip64-5 and libze1 of Debian 12 have them")
+    if Path("/dev/kfd").exists() or Path("/dev/dri").exists():
+        pytest.skip("there is a GPU")
+    places = ("--root", node, "--state-dir", tmp_path / "state", "--gpu", GPU, "--api", api)
+    answer = sanity(*places, env=env)
+    assert (answer["verdict"], results(answer)["libraries"]) == ("fail", "pass"), answer
+    assert detail(answer, "devices") == "no device is seen, assigned are 1"
 
 
 def test_the_interface_is_that_of_the_vendor(
