@@ -161,6 +161,7 @@ int run_export(const Context& context) {
   if (!input) return refuse(input.error());
   expose::Exposure exposure = expose::exposure_of(*input);
   exposure.by_group = expose::reached_by_group(exposure.nodes);
+  exposure.selinux = expose::has_selinux(*fs);
   if (*format == "cdi") return print(to_text(expose::cdi_of_lease(exposure)), 0);
   return print_options(context, *format, exposure);
 }

@@ -35,9 +35,9 @@ Result<void> choose(const gpu::Inventory& inventory, Question& question) {
 }
 
 Result<std::string> answer(Question& question) {
+  const Result<HostFs> fs = HostFs::open(question.input.root);
+  if (!fs) return fail(fs.error());
   if (!question.gpu_ids.empty()) {
-    const Result<HostFs> fs = HostFs::open(question.input.root);
-    if (!fs) return fail(fs.error());
     const Result<gpu::DiscoverOptions> options = gpu::make_discover_options(question.pci_ids);
     if (!options) return fail(options.error());
     const Result<gpu::Inventory> inventory = gpu::discover(*fs, *options);
@@ -46,6 +46,7 @@ Result<std::string> answer(Question& question) {
   }
   expose::Exposure exposure = expose::exposure_of(question.input);
   exposure.by_group = expose::reached_by_group(exposure.nodes);
+  exposure.selinux = expose::has_selinux(*fs);
   const expose::Options options = question.format == "apptainer"
                                       ? expose::apptainer_options(exposure)
                                   : question.format == "podman" ? expose::podman_options(exposure)

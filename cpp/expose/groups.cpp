@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/expose/exposure.hpp"
 
 namespace gpuctl::expose {
@@ -29,6 +30,13 @@ bool reached_by_group(const std::vector<Mount>& nodes) {
     return !everybody && group && found.st_gid != ::getegid() &&
            std::find(groups.begin(), groups.end(), found.st_gid) != groups.end();
   });
+}
+
+// One that cannot be read is there.
+bool has_selinux(const HostFs& fs) {
+  const Result<std::optional<std::string>> mode =
+      fs.read_file_if_present(host_paths::kSelinuxEnforce);
+  return !mode || mode->has_value();
 }
 
 }  // namespace gpuctl::expose

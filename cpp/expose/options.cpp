@@ -72,8 +72,8 @@ Options podman_options(const Exposure& exposure) {
   for (const Mount& node : exposure.nodes)
     options.argv.push_back("--device=" + node.source + ":" + node.target + ":rw");
   if (exposure.by_group) options.argv.emplace_back("--group-add=keep-groups");
-  // SELinux would refuse the host's nodes and files to container_t
-  options.argv.emplace_back("--security-opt=label=disable");
+  // container_t may not open them; to relabel what is the host's (`:z`) would be worse
+  if (exposure.selinux) options.argv.emplace_back("--security-opt=label=disable");
   for (const Mount& file : exposure.files)
     options.argv.push_back("--volume=" + file.source + ":" + file.target + ":ro");
   for (const auto& [name, value] : exposure.variables) {

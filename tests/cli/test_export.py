@@ -58,6 +58,17 @@ def test_podman_has_all_in_its_options(export, node: Path) -> None:
     assert (answer["environment"], answer["unset"]) == ({}, [])
 
 
+@pytest.mark.parametrize("mode", [None, "0", "1"])
+def test_labels_are_off_where_selinux_is_on(export, node: Path, mode: str | None) -> None:
+    """A container's domain may not open the host's nodes; elsewhere there is nothing to switch."""
+    if mode is not None:
+        (node / "sys/fs/selinux").mkdir(parents=True)
+        (node / "sys/fs/selinux/enforce").write_text(mode, encoding="ascii")
+    option = "--security-opt=label=disable"
+    assert (option in export("podman", "--gpu", GPU)["argv"]) == (mode is not None)
+    assert option not in export("apptainer", "--gpu", GPU)["argv"]
+
+
 def test_env_is_for_a_process_without_a_container(export) -> None:
     answer = export("env", "--gpu", GPU, "--gpu", OTHER)
     assert answer["argv"] == []

@@ -15,6 +15,7 @@ inline constexpr const char* kCgroupMount = "sys/fs/cgroup";
 inline constexpr const char* kCgroupUnified = "sys/fs/cgroup/unified";  // v2 beside v1 controllers
 inline constexpr const char* kSystemdRuns = "run/systemd/system";       // sd_booted(3)
 inline constexpr const char* kProc = "proc";
+inline constexpr const char* kSelinuxEnforce = "sys/fs/selinux/enforce";
 inline constexpr const char* kBootId = "proc/sys/kernel/random/boot_id";
 inline constexpr const char* kLoadavg = "proc/loadavg";
 inline constexpr const char* kStat = "proc/stat";
@@ -60,6 +61,10 @@ inline constexpr const char* kLiveSelfOomScoreAdj = "/proc/self/oom_score_adj";
 inline constexpr const char* kLiveSelfExe = "/proc/self/exe";
 inline constexpr const char* kLiveProcSys = "/proc/sys";
 inline constexpr const char* kLiveSysrq = "/proc/sysrq-trigger";
+inline constexpr const char* kLiveProcBus = "/proc/bus";  // PCI configuration
+inline constexpr const char* kLiveProcFs = "/proc/fs";
+inline constexpr const char* kLiveProcIrq = "/proc/irq";
+inline constexpr const char* kLiveSys = "/sys";  // `reset`, `remove`, `resource0` of every device
 inline constexpr const char* kLiveDev = "/dev";
 inline constexpr const char* kLiveNull = "/dev/null";
 inline constexpr const char* kLiveKernelLog = "/dev/kmsg";
@@ -70,6 +75,8 @@ inline constexpr const char* kLiveSystemBus = "/run/dbus/system_bus_socket";
 inline constexpr const char* kLiveSystemdSocket = "/run/systemd/private";
 inline constexpr const char* kLiveDockerSocket = "/run/docker.sock";
 inline constexpr const char* kLivePodmanSocket = "/run/podman/podman.sock";
+inline constexpr const char* kLiveContainerdSocket = "/run/containerd/containerd.sock";
+inline constexpr const char* kLiveCrioSocket = "/run/crio/crio.sock";
 inline constexpr const char* kLiveSystemConfig = "/etc/gpuctl/config.json";
 
 }  // namespace gpuctl::host_paths

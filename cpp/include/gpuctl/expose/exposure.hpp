@@ -8,13 +8,14 @@
 //
 // Card nodes (/dev/dri/cardN) are never among the nodes: the first to open one becomes DRM master. In a container only the
 // assigned nodes exist, so the runtimes count anew there: masks by index are those of the container, not of the node.
-// Plain values; a test needs no machine.
+// Plain values; a test needs no machine. The two functions at the end look at one.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "gpuctl/base/host_fs.hpp"
 #include "gpuctl/fence/masks.hpp"
 #include "gpuctl/gpu/gpu.hpp"
 
@@ -46,12 +47,15 @@ struct Exposure {
   std::vector<std::string> problems;  // GPUs whose nodes are not known
   bool by_group =
       false;  // a node can be opened thanks to a supplementary group only (render, video)
+  bool selinux = false;  // it would refuse the host's nodes and files to a container
 };
 
 Exposure exposure_of(const ExportInput& input);
 
 // Whether this process opens one of the nodes thanks to a supplementary group: a user namespace has to keep that then.
-// The one function here that looks at the machine.
 bool reached_by_group(const std::vector<Mount>& nodes);
+
+// Whether SELinux is on there, enforcing or not: selinuxfs is mounted then.
+bool has_selinux(const HostFs& fs);
 
 }  // namespace gpuctl::expose
