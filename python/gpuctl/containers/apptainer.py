@@ -7,6 +7,8 @@ that a payload's `kill -9 0` would end its caller: the supervisor gives it one.
 
 from __future__ import annotations
 
+import os
+
 from gpuctl.containers.entry import WORKDIR, with_entry
 from gpuctl.containers.request import WORKDIR_INSIDE, ContainerRequest, Launch
 
@@ -16,7 +18,7 @@ _PREFIX = "APPTAINERENV_"  # `--env` cuts its value at commas
 
 
 def launch(program: str, request: ContainerRequest) -> Launch:
-    argv = [program, "--silent", "exec", "--containall", *request.exposure.argv]
+    argv = [program, "--silent", "exec", "--containall", *_privileges(), *request.exposure.argv]
     if request.workdir:
         argv += ["--bind", f"{WORKDIR}:{WORKDIR_INSIDE}", "--pwd", WORKDIR_INSIDE]
     for bind in request.binds:
@@ -27,6 +29,11 @@ def launch(program: str, request: ContainerRequest) -> Launch:
         environment={**_of_exposure(request), **_inside(request)},
         unset=request.exposure.unset,
     )
+
+
+def _privileges() -> list[str]:
+    """Else root has every capability inside, and where one is missing nothing is started."""
+    return ["--no-privs"] if os.geteuid() == 0 else []
 
 
 def _of_exposure(request: ContainerRequest) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ DEADLINE_SECONDS = 60.0  # the first start of a day reads an image over the netw
 _FORGET_SECONDS = 20.0
 _WORD = "gpuctl-container-works"
 _PROOF = "/tmp/.gpuctl-fence"
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # Apptainer's words end with one, on a line of its own
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def _judge(runtime: Runtime, output: Output, deadline: float) -> Trial:
         )
     text = output.stdout.decode("utf-8", "replace")
     if output.exit_status != 0 or _WORD not in text:
-        words = output.stderr.decode("utf-8", "replace").strip().splitlines()
+        words = _COLOUR.sub("", output.stderr.decode("utf-8", "replace")).strip().splitlines()
         last = words[-1][:400] if words else f"status {output.exit_status}"
         return Trial(False, f"`{runtime.name}` cannot start it: {last}", output.usec)
     return Trial(True, "", output.usec, _ps(text), _fence(text))

@@ -56,7 +56,8 @@ def test_apptainer(spy: str, tmp_path: Path) -> None:
         apptainer.launch(spy, REQUEST), GPUCTL_JOB_WORKDIR=work, GPUCTL_JOB_NONCE="ab12"
     )
     assert argv == [
-        *("--silent", "exec", "--containall", "--bind", "/dev/nvidia0:/dev/nvidia0"),
+        *("--silent", "exec", "--containall", *(["--no-privs"] if os.geteuid() == 0 else [])),
+        *("--bind", "/dev/nvidia0:/dev/nvidia0"),
         *("--bind", f"{work}:/workdir", "--pwd", "/workdir", "--bind", "/srv/data:/data:ro"),
         *("/srv/image", *PAYLOAD),
     ]
@@ -161,6 +162,14 @@ def test_none_that_works_and_none_demanded_is_no_container(site: Path) -> None:
     assert container.runtime is None
     assert "no user namespaces" in container.warnings[0]
     assert container.launch(("a", "b")).argv == ("a", "b")
+
+
+def test_its_words_are_told_without_their_colours(site: Path) -> None:
+    """Apptainer's last line of words is followed by one that ends the colour."""
+    script = "printf '\\033[31mFATAL: no such image\\n\\033[0m\\n' >&2; exit 255"
+    runtime_in(site / "bin", "apptainer", script)
+    with pytest.raises(ContainerError, match=r"cannot start it: FATAL: no such image$"):
+        choose_container(Wish("apptainer"), Settings.load({}), NO_PATH)
 
 
 @pytest.mark.parametrize(
