@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <vector>
 
+#include "gpuctl/base/close_on_exec.hpp"
 #include "gpuctl/base/json.hpp"
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/fence/entry.hpp"
@@ -63,7 +64,9 @@ std::string objection(const std::string& demand, const fence::Entry& entry,
   return words;
 }
 
+// A runtime's own descriptors, of the host's directories for one, are not the payload's (CVE-2024-21626 was such a one).
 int exec(const std::vector<std::string>& command) {
+  close_on_exec_all();
   std::vector<char*> argv;
   for (const std::string& word : command)
     argv.push_back(const_cast<char*>(word.c_str()));  // NOLINT: execvp's type

@@ -1,14 +1,13 @@
 #include <fcntl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 
 #include "gpu_request.hpp"
+#include "gpuctl/base/close_on_exec.hpp"
 #include "gpuctl/base/json.hpp"
 #include "gpuctl/base/parse.hpp"
-#include "gpuctl/base/syscall_numbers.hpp"
 #include "gpuctl/fence/credentials.hpp"
 #include "gpuctl/fence/device_fence.hpp"
 #include "gpuctl/fence/masks.hpp"
@@ -249,17 +248,6 @@ Result<job::Spec> make_spec(const Context& context) {
   if (!events) return fail(std::move(events).error());
   spec.events = std::move(*events);
   return spec;
-}
-
-// What we inherited beyond 0, 1 and 2 is not the payload's.
-void close_on_exec_all() {
-  constexpr unsigned kCloseRangeCloexec = 4;
-  if (::syscall(syscall_numbers::kCloseRange, 3U, ~0U, kCloseRangeCloexec) == 0) return;
-  const long highest = std::min<long>(::sysconf(_SC_OPEN_MAX), 65536);
-  for (int fd = 3; fd < highest; ++fd) {
-    const int now = ::fcntl(fd, F_GETFD);
-    if (now >= 0) ::fcntl(fd, F_SETFD, now | FD_CLOEXEC);
-  }
 }
 
 // A program that watches the events learns of it there, since there is no report of a job that was not accepted.

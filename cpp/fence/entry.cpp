@@ -1,8 +1,10 @@
 #include "gpuctl/fence/entry.hpp"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "gpuctl/base/host_paths.hpp"
+#include "privileges.hpp"
 
 namespace gpuctl::fence {
 namespace {
@@ -29,6 +31,9 @@ Result<Entered> enter_fence(const Entry& entry) {
   wanted.refused_nodes = *others;
   wanted.seccomp = entry.seccomp;
   wanted.protected_pids = entry.protected_pids;
+  internal::leave_session_keyring();
+  // Apptainer leaves root all of them, so that it could make the nodes of others in its work directory.
+  if (const char* step = internal::drop_capabilities(false)) return fail_errno(errno, "", step);
   Entered entered;
   Result<Restricted> done = restrict_self(wanted);
   if (!done) {

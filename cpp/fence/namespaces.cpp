@@ -38,6 +38,13 @@ struct MountAttr {
 constexpr std::uint64_t kMountAttrReadOnly = 1;  // MOUNT_ATTR_RDONLY
 constexpr unsigned kAtRecursive = 0x8000;        // AT_RECURSIVE
 
+bool set_read_only_below(const char* path) {
+  MountAttr wanted{};
+  wanted.attr_set = kMountAttrReadOnly;
+  return ::syscall(syscall_numbers::kMountSetattr, AT_FDCWD, path, kAtRecursive, &wanted,
+                   sizeof wanted) == 0;
+}
+
 bool write_map(const char* path, unsigned id) {
   char line[64];
   std::snprintf(line, sizeof line, "%u %u 1\n", id, id);
@@ -67,14 +74,14 @@ const char* mount_own_proc() {
   return nullptr;
 }
 
+bool make_read_only_below(const char* path) {
+  return set_read_only_below(path) || remount_read_only(path);
+}
+
 bool make_cgroups_read_only() {
-  MountAttr wanted{};
-  wanted.attr_set = kMountAttrReadOnly;
   const std::string mount = std::string("/") + host_paths::kCgroupMount;
-  if (::syscall(syscall_numbers::kMountSetattr, AT_FDCWD, mount.c_str(), kAtRecursive, &wanted,
-                sizeof wanted) == 0)
-    return true;
   const std::string unified = std::string("/") + host_paths::kCgroupUnified;
+  if (set_read_only_below(mount.c_str())) return true;
   return remount_read_only(::access(unified.c_str(), F_OK) == 0 ? unified.c_str() : mount.c_str());
 }
 

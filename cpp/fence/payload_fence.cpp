@@ -118,6 +118,7 @@ ProofPaths proof_paths(const DevicePlan& plan, DeviceFence device) {
 Fenced fence_payload(const SpawnRequest& request, const Attempt& attempt) {
   if (attempt.fence != ProcessFence::runtime && (attempt.has_init() || request.restrict)) {
     const bool in_user_namespace = (attempt.flags & CLONE_NEWUSER) != 0;
+    leave_session_keyring();
     if (const char* step = drop_capabilities(in_user_namespace)) return failed(step, errno);
   }
   const Result<std::int32_t> taken = take_from_self(request, attempt);

@@ -19,6 +19,7 @@
 #include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/syscall_numbers.hpp"
 #include "gpuctl/base/without.hpp"
+#include "namespaces.hpp"
 
 namespace gpuctl::fence::internal {
 namespace {
@@ -210,7 +211,11 @@ const char* hide(const std::vector<std::string>& paths) {
 }
 
 const char* make_kernel_settings_read_only() {
-  for (const char* path : {host_paths::kLiveProcSys, host_paths::kLiveSysrq}) {
+  if (!make_read_only_below(host_paths::kLiveSys) && errno != EINVAL)  // where it is no mount
+    return "make /sys read-only";
+  for (const char* path :
+       {host_paths::kLiveProcSys, host_paths::kLiveSysrq, host_paths::kLiveProcBus,
+        host_paths::kLiveProcFs, host_paths::kLiveProcIrq}) {
     if (::access(path, F_OK) != 0) continue;
     if (::mount(path, path, nullptr, MS_BIND, nullptr) != 0 ||
         ::mount(nullptr, path, nullptr,

@@ -17,7 +17,8 @@ const char* mount_private_dev(const DevicePlan& plan);
 // /dev/null. What is not there needs no hiding. The same answer.
 const char* hide(const std::vector<std::string>& paths);
 
-// For root, whose writes there no capability is asked for: core_pattern and the like would run a program outside.
+// For root, whose writes there no capability is asked for: core_pattern and the like would run a program outside, and by
+// /sys and /proc/bus every device can be reset, removed and mapped.
 const char* make_kernel_settings_read_only();
 
 }  // namespace gpuctl::fence::internal

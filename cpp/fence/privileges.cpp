@@ -72,6 +72,13 @@ const char* drop_capabilities(bool in_user_namespace) {
   return nullptr;
 }
 
+void leave_session_keyring() {
+  constexpr int kJoinSessionKeyring = 1;  // KEYCTL_JOIN_SESSION_KEYRING; no name: a new one
+  const int saved = errno;
+  ::syscall(SYS_keyctl, kJoinSessionKeyring, nullptr);
+  errno = saved;
+}
+
 void offer_to_memory_killer() {
   const Fd file(::open(host_paths::kLiveSelfOomScoreAdj, O_RDWR | O_CLOEXEC));
   if (!file) return;

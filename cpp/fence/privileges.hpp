@@ -11,4 +11,8 @@ const char* drop_capabilities(bool in_user_namespace);
 // The payload is what the kernel ends first when memory runs out. Not having it is no failure.
 void offer_to_memory_killer();
 
+// The session keyring of our caller holds what was put there for it (Kerberos, AFS): the payload gets an empty one. Where
+// that is refused nothing changes (a container's filter, a full quota).
+void leave_session_keyring();
+
 }  // namespace gpuctl::fence::internal

@@ -142,6 +142,8 @@ void add_signals(Program& program, const Protected& whom) {
       program.refuse_any(whom.pids);
     });
   }
+  // A descriptor of somebody else's process, a GPU's for one. Of its own children a program has them otherwise.
+  program.on(syscall_numbers::kPidfdGetfd, [&] { program.ret(kRefuse); });
   program.on(SYS_ptrace, [&] {
     program.load_argument(1);
     program.refuse_any(whom.pids);

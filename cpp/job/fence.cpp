@@ -41,11 +41,17 @@ std::string first_directory(const Run& run) {
   return ::getcwd(here.data(), here.size()) == nullptr ? "" : here.data();
 }
 
-// The state directory with its sockets, and whoever starts processes for this user outside: systemd, container engines.
+// The state directory with its sockets, those that other gpuctls of this user have where they were told of none, and
+// whoever starts processes for this user outside: systemd, container engines.
 std::vector<std::string> places_to_hide(const Run& run) {
-  std::vector<std::string> places = {run.state->path(),
-                                     host_paths::kLiveRunUser + std::to_string(::getuid()),
-                                     host_paths::kLiveDockerSocket, host_paths::kLivePodmanSocket};
+  std::vector<std::string> places = {run.state->path()};
+  for (const char* usual : {host_paths::kLiveRunState, host_paths::kLiveShmState}) {
+    if (run.state->path() != usual) places.emplace_back(usual);
+  }
+  places.push_back(host_paths::kLiveRunUser + std::to_string(::getuid()));
+  for (const char* socket : {host_paths::kLiveDockerSocket, host_paths::kLivePodmanSocket,
+                             host_paths::kLiveContainerdSocket, host_paths::kLiveCrioSocket})
+    places.emplace_back(socket);
   if (::getuid() == 0) {
     places.emplace_back(host_paths::kLiveSystemBus);
     places.emplace_back(host_paths::kLiveSystemdSocket);

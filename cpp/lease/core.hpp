@@ -77,7 +77,7 @@ Book read_book(Core& core);
 bool is_locked(const Core& core, const Book& book, const Stored& stored);
 
 // ---- changes of one record of ours; each is told to the audit log before it is done ----
-Result<void> write_state(Core& core, Stored& stored, EntryState state);  // told already
+Result<void> write_state(Core& core, Stored& stored, EntryState state);   // told already
 Result<void> write_free(const Core& core, Table& table, Stored& stored);  // told already
 Result<void> set_state(Core& core, Stored& stored, EntryState state, std::string_view event,
                        std::string_view reason);

@@ -119,6 +119,27 @@ def test_the_kernels_settings_are_read_only_to_root(root_arena: Arena) -> None:
     assert (job.wait(), job.stdout) == (0, "")
 
 
+def test_devices_cannot_be_reset_by_root(root_arena: Arena) -> None:
+    """/sys and /proc/bus have files by which whoever may write them ends or maps any device."""
+    script = (
+        "for f in /sys /sys/bus/pci /sys/kernel /proc/bus /proc/irq; do "
+        "[ -d $f ] && [ -w $f ] && echo $f; done; true"
+    )
+    job = root_arena.run([], ["sh", "-c", script])
+    assert (job.wait(), job.stdout) == (0, "")
+
+
+def test_the_pilots_keys_are_not_found(arena: Arena, fence: str) -> None:
+    keyring = arena.tools / "keyring"
+    out = arena.folder / "out"
+    code = arena.wait(arena.spawn([keyring, keyring], stdout=out))
+    if code == 77:
+        pytest.skip("no keys can be made here")
+    assert (code, out.read_text()) == (0, "found\n")
+    job = arena.run(["--process-fence", fence], [keyring], wrapper=(keyring,))
+    assert (job.wait(), job.stdout) == (0, "none\n")
+
+
 def test_it_is_the_first_to_go_when_memory_is_short(arena: Arena, fence: str) -> None:
     job = arena.run(["--process-fence", fence], ["cat", "/proc/self/oom_score_adj"])
     assert job.wait() == 0

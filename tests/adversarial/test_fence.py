@@ -192,6 +192,39 @@ def test_a_bubblewrap_of_the_payload_leads_nowhere(
     assert int(last.split()[1]) >= 15
 
 
+@pytest.mark.parametrize("rung", RUNGS, ids=lambda rung: rung.name)
+def test_a_neighbour_that_has_it_leads_nowhere(arena: Arena, dev_folder: Path, rung: Rung) -> None:
+    """Another job of the same user has the GPU, open, in namespaces of its own."""
+    skip_where_it_cannot_be(rung, arena)
+    scene = nvidia(dev_folder)
+    ready = arena.make_user_folder("ready") / "now"
+    holds = f"exec 9<>/dev/nvidia1; touch {ready}; exec sleep 60"
+    options = ("--root", scene.root, "--gpu", "0000:41:00.0", "--job", "neighbour")
+    arena.run(options, ["sh", "-c", holds])
+    arena.wait_file(ready)
+    job = run_ways(arena, scene, rung, "nvidia1", TUN)
+    assert job.wait() == 0, job.stderr
+    assert job.report["fence"]["device"] == rung.device
+    *opened, last = job.stdout.splitlines()
+    assert opened == []
+    assert int(last.split()[1]) >= 15
+
+
+def test_a_neighbour_leads_to_it_without_a_fence(arena: Arena, dev_folder: Path) -> None:
+    """So that the test above could fail."""
+    if not (arena.uid == 0 or os.geteuid() == 0):
+        pytest.skip("two jobs of one user, whom nothing keeps apart")
+    scene = nvidia(dev_folder)
+    scratch = arena.make_user_folder("scratch")
+    holder = arena.spawn(["sh", "-c", f"exec 9<>{scene.root}/dev/nvidia1; exec sleep 60"])
+    out = arena.folder / "out"
+    argv = [arena.tools / "ways", scene.root / "dev/nvidia1", "1", scratch, scene.root / "dev"]
+    arena.wait_until(lambda: "9" in arena.descriptors(holder), "the neighbour's node")
+    assert arena.wait(arena.spawn([*argv, *TUN], stdout=out)) == 0
+    lines = set(out.read_text().splitlines())
+    assert "OPEN a neighbour's descriptor, opened anew" in lines
+
+
 def test_the_ways_do_work_without_a_fence(arena: Arena, dev_folder: Path) -> None:
     """So that a test above could fail."""
     scene = nvidia(dev_folder)

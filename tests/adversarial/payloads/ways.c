@@ -2,6 +2,7 @@
 // the host has it, PILOT a process outside, SCRATCH a folder that it may write to, NEIGHBOURS a folder of the host that
 // holds OTHER. Prints a line for each way that works, then `tried N`. ENXIO counts as open: the driver was asked.
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -41,12 +42,19 @@ static int is_node(const char* path) {
   return stat(path, &status) == 0 && S_ISCHR(status.st_mode);
 }
 
+// What a private /dev calls it.
+static const char* name_in_dev(void) {
+  const char* name = other;
+  for (const char* at = other; (at = strstr(at, "/dev/")) != NULL; ++at) name = at;
+  return name;
+}
+
 // By what it is called in the payload's /dev.
 static void by_name(void) {
   char path[4096];
-  const char* dev = strstr(other, "/dev/");
+  const char* dev = name_in_dev();
   way("its path", opens_at(AT_FDCWD, other));
-  way("its name", dev != NULL && is_node(dev) && opens_at(AT_FDCWD, dev));
+  way("its name", dev != other && is_node(dev) && opens_at(AT_FDCWD, dev));
   snprintf(path, sizeof path, "%s/link", scratch);
   way("a symbolic link", symlink(other, path) == 0 && opens_at(AT_FDCWD, path));
 }
@@ -85,6 +93,63 @@ static void by_others(const char* pilot) {
   way("the pilot's mount namespace", fd >= 0 && setns(fd, CLONE_NEWNS) == 0 && opens_at(AT_FDCWD, other));
 }
 
+static int is_the_node(int fd, dev_t number) {
+  struct stat status;
+  return fd >= 0 && fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == number;
+}
+
+// In a child, which does not come back from the namespaces that it enters.
+static void in_anothers_namespaces(int user, int mounts) {
+  fflush(stdout);
+  pid_t child = fork();
+  if (child == 0) {
+    if (user >= 0) setns(user, CLONE_NEWUSER);
+    if (mounts < 0 || setns(mounts, CLONE_NEWNS) != 0) _exit(1);
+    way("a neighbour's namespaces, its path", opens_at(AT_FDCWD, other));
+    way("a neighbour's namespaces, its name", is_node(name_in_dev()) && opens_at(AT_FDCWD, name_in_dev()));
+    fflush(stdout);
+    _exit(0);
+  }
+  waitpid(child, NULL, 0);
+  ++tried;
+}
+
+static void by_anothers_descriptors(const char* pid, dev_t number) {
+  char path[512];
+  int process = (int)syscall(434, atoi(pid), 0);  // pidfd_open
+  for (int fd = 0; fd < 16; ++fd) {
+    int copy = (int)syscall(438, process, fd, 0);  // pidfd_getfd
+    if (is_the_node(copy, number)) way("a neighbour's descriptor, copied", 1);
+    if (copy >= 0) close(copy);
+    snprintf(path, sizeof path, "/proc/%s/fd/%d", pid, fd);
+    struct stat status;
+    if (stat(path, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == number)
+      way("a neighbour's descriptor, opened anew", opens_at(AT_FDCWD, path));
+  }
+  if (process >= 0) close(process);
+  ++tried;
+}
+
+// Whoever has it: other jobs of the same user, and their containers.
+static void by_neighbours(unsigned major_number, unsigned minor_number) {
+  DIR* all = opendir("/proc");
+  for (struct dirent* entry; all != NULL && (entry = readdir(all)) != NULL;) {
+    char path[512];
+    if (atoi(entry->d_name) <= 1 || atoi(entry->d_name) == getpid()) continue;
+    snprintf(path, sizeof path, "/proc/%s/ns/user", entry->d_name);
+    int user = open(path, O_RDONLY);
+    snprintf(path, sizeof path, "/proc/%s/ns/mnt", entry->d_name);
+    int mounts = open(path, O_RDONLY);
+    in_anothers_namespaces(user, mounts);
+    if (user >= 0) close(user);
+    if (mounts >= 0) close(mounts);
+    snprintf(path, sizeof path, "/proc/%s/root%s", entry->d_name, name_in_dev());
+    way("a neighbour's root", opens_at(AT_FDCWD, path));
+    by_anothers_descriptors(entry->d_name, makedev(major_number, minor_number));
+  }
+  if (all != NULL) closedir(all);
+}
+
 static void by_another_name(const char* neighbours) {
   char path[4096];
   snprintf(path, sizeof path, "%s/hard", scratch);
@@ -112,11 +177,11 @@ static void by_mknod(unsigned major_number, unsigned minor_number) {
 
 static void seen_anew(const char* how) {
   char words[256];
-  const char* dev = strstr(other, "/dev/");
+  const char* dev = name_in_dev();
   snprintf(words, sizeof words, "%s, its path", how);
   way(words, opens_at(AT_FDCWD, other));
   snprintf(words, sizeof words, "%s, its name", how);
-  way(words, dev != NULL && dev != other && opens_at(AT_FDCWD, dev));
+  way(words, dev != other && is_node(dev) && opens_at(AT_FDCWD, dev));
 }
 
 static void by_mounts(const char* how, const char* neighbours) {
@@ -189,6 +254,7 @@ int main(int argc, char** argv) {
   by_name();
   by_descriptor();
   by_others(argv[2]);
+  by_neighbours(major_number, minor_number);
   by_another_name(argv[4]);
   by_mknod(major_number, minor_number);
   by_undoing();

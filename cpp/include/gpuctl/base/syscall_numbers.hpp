@@ -15,6 +15,7 @@ inline constexpr long kClone3 = 435;                 // 5.3
 inline constexpr long kCloseRange = 436;             // 5.9
 inline constexpr long kMountSetattr = 442;           // 5.12
 inline constexpr long kOpenat2 = 437;                // 5.6
+inline constexpr long kPidfdGetfd = 438;             // 5.6
 inline constexpr long kLandlockCreateRuleset = 444;  // 5.13
 inline constexpr long kLandlockAddRule = 445;        // 5.13
 inline constexpr long kLandlockRestrictSelf = 446;   // 5.13
