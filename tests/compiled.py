@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 FUTURE = "GLIBC_2.99"
+_FAKE_GPU = Path(__file__).resolve().parent / "python/sanity/fake_gpu.c"
 
 
 def compiler() -> str:
@@ -58,6 +59,25 @@ def library_for_newer_glibc(folder: Path, name: str) -> Path:
     )
 
 
+def library_that_wants(folder: Path, name: str, version: str, symbol: str) -> Path:
+    """The vendor's stand-in (python/sanity/fake_gpu.c) as `name`, which wants `symbol` of that
+    version of libc.so.6, and all else in any version: a driver of a distribution of that age."""
+    stub = folder / f"stub-{version}"
+    stub.mkdir()
+    script = stub / "versions"
+    script.write_text(f"{version} {{ global: {symbol}; }};\n", encoding="ascii")
+    flags = ("-Wl,-soname,libc.so.6", f"-Wl,--version-script={script}")
+    build(stub, "libc.so.6", f"int {symbol}(void) {{ return 1; }}\n", *flags)
+    source = _FAKE_GPU.read_text(encoding="ascii")
+    wanted = f"\nextern int {symbol}(void);\nvoid *gpuctl_wants = (void *)&{symbol};\n"
+    return build(
+        folder,
+        name,
+        source + wanted,
+        *("-O1", f"-Wl,-soname,{name}", str(stub / "libc.so.6")),
+    )
+
+
 def image_with(folder: Path, *libraries: Path) -> Path:
     """A root file system that has these in lib64, by way of a link as images have it."""
     (folder / "usr/lib64").mkdir(parents=True)
@@ -69,7 +89,6 @@ def image_with(folder: Path, *libraries: Path) -> Path:
 
 def vendor_stand_ins(folder: Path) -> None:
     """libcuda, libamdhip64 and libze_loader that compute on the CPU (python/sanity/fake_gpu.c)."""
-    source = Path(__file__).resolve().parent / "python/sanity/fake_gpu.c"
     for name in ("libcuda.so.1", "libamdhip64.so.6", "libze_loader.so.1"):
         flags = ("-shared", "-fPIC", "-O1", "-Wall", "-Werror", f"-Wl,-soname,{name}")
-        subprocess.run([compiler(), *flags, "-o", folder / name, source], check=True, timeout=60)
+        subprocess.run([compiler(), *flags, "-o", folder / name, _FAKE_GPU], check=True, timeout=60)

@@ -157,6 +157,13 @@ def test_a_gpu_computes_in_the_very_container_before_the_job_starts(
     # a ledger of its own: above, the first GPU was drained
     refused = job(node, options, script=script, jdl=jdl, more=wrong, state="/tmp/other")
     assert refused["kill_reason"]["name"] == "GPU_SANITY"
+    # in an image of the job's own a library may lie: it gets no GPU, and no GPU is drained for it
+    named = JDL + f'JobContainer = "{IMAGES}/debian13";'
+    options = f"--container {runtime} --sanity always"
+    lied = job(node, options, script=script, jdl=named, more=wrong, state="/tmp/third")
+    assert lied["kill_reason"]["name"] == "GPU_SANITY", lied["words"]
+    status = node.run("gpuctl status --json --state-dir /tmp/third").stdout
+    assert json.loads(status)["drains"] == []
 
 
 def test_podman_takes_the_cdi_specification(node: Node) -> None:
@@ -191,7 +198,7 @@ START = {
     "apptainer": "export APPTAINER_BINDPATH=$(echo $tools | tr ' ' ,); setsid --wait apptainer "
     f'--silent exec -C "$@" {IMAGES}/debian13',
     "podman": "setsid --wait podman --cgroup-manager=cgroupfs run --rm --cgroups=disabled "
-    f"""--network none $(printf -- '--volume %s ' $tools) "$@" --rootfs {IMAGES}/debian13:O""",
+    f"""--network none $(printf -- '--volume %s ' $tools) "$@" --rootfs {IMAGES}/debian13""",
 }
 
 
@@ -215,3 +222,30 @@ def test_what_export_prints_is_what_apptainer_takes(node: Node) -> None:
     done = node.run(script, timeout=180)
     assert done.code == 0, done.stderr
     assert done.stdout.split() == ["renderD131", "GPU-5a1b3c0021723333", "unset"]
+
+
+def test_an_image_of_apptainer_in_one_file(node: Node) -> None:
+    node.run(f"apptainer --silent build ~/small.sif {IMAGES}/busybox", timeout=180).check()
+    report = job(node, "--container apptainer --image /home/pilot/small.sif --fence strict")
+    assert report["exit"]["code"] == 7, report["words"]
+    assert f"open /dev/dri/{RENDER}: No such device or address" in output(node, report)
+    assert report["container"]["fence"]["proof"]["holds"] is True
+
+
+@pytest.mark.parametrize("way", ["import", "load"])
+def test_an_image_of_podman_by_name(node: Node, way: str) -> None:
+    """Of its own storage, brought there as an archive of files, or as one of images."""
+    bring = f"tar --create --directory {IMAGES}/busybox . | podman import --quiet - localhost/small"
+    if way == "load":
+        bring += " && podman save --quiet --output /tmp/small.tar localhost/small"
+        bring += " && podman rmi localhost/small && podman load --quiet --input /tmp/small.tar"
+    vfs = {"STORAGE_DRIVER": "vfs"}  # the node's own root is an overlay: none can be laid on it
+    node.run(f"set -o pipefail; {bring}", env=vfs, timeout=180).check()
+    options = "--container podman --image localhost/small --fence strict"
+    report = job(node, options, more=vfs)
+    assert report["exit"]["code"] == 7, report["words"]
+    assert f"open /dev/dri/{RENDER}: No such device or address" in output(node, report)
+    assert report["container"]["image"] == "localhost/small"
+    assert report["container"]["fence"]["proof"]["holds"] is True
+    missing = job(node, "--container podman --image localhost/none", more=vfs)
+    assert missing["kill_reason"]["name"] == "CONTAINER"
