@@ -26,15 +26,17 @@ done
 
 exec env -i HOME=/root LANG=C.UTF-8 PATH=/kept/tools/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     CMAKE_BUILD_PARALLEL_LEVEL="$(nproc)" chroot "$root" bash -euc '
-    [ -x /kept/tools/bin/cmake ] || {
+    cd /gpuctl/requirements
+    cat build.txt constraints.txt | cmp --silent - /kept/tools/made-of || {
         rm -rf /kept/tools /kept/objects
         python3 -m venv /kept/tools
-        /kept/tools/bin/python -m pip install --no-index --find-links /wheels -r /gpuctl/requirements/build.txt
+        /kept/tools/bin/python -m pip install --no-index --find-links /wheels -r build.txt -c constraints.txt
+        cat build.txt constraints.txt >/kept/tools/made-of
     }
     python3 -m venv --without-pip /opt/lab
     /kept/tools/bin/python -m pip wheel -v --no-index --no-build-isolation --no-deps --wheel-dir /tmp/wheel \
         -Cbuild-dir=/kept/objects -Ccmake.define.GPUCTL_LINK=static /gpuctl
     /kept/tools/bin/python -m pip --python /opt/lab/bin/python install --no-index --no-compile --find-links /wheels \
-        -r /gpuctl/requirements/run.txt
+        -r run.txt -c constraints.txt
     /kept/tools/bin/python -m pip --python /opt/lab/bin/python install --no-index --no-deps --no-compile /tmp/wheel/*.whl
     rm -f /opt/lab/bin/activate* /opt/lab/bin/Activate*'

@@ -24,6 +24,7 @@ SOURCES = (
     *("CMakeLists.txt", "LICENSE", "README.md", "VERSION", "pyproject.toml"),
     *("cmake", "cpp", "sitesonar"),
 )
+PINNED = [REPOSITORY / "requirements" / f"{name}.txt" for name in ("build", "run", "constraints")]
 DISK_BYTES = 64 << 20
 
 
@@ -41,7 +42,7 @@ class Kit:
     @staticmethod
     def expected(image: Image) -> Path:
         sources = [REPOSITORY / name for name in (*SOURCES, "python")]
-        code = hash_of([*sources, LAB / "kit", LAB / "kit.py", LAB / "build-kit.sh"])
+        code = hash_of([*sources, LAB / "kit", LAB / "kit.py", LAB / "build-kit.sh", *PINNED])
         return cache_folder() / f"kit-{hash_of([], code, image.builder.name)}"
 
     @property
@@ -97,7 +98,7 @@ def _wheels() -> Path:
     """The pinned build tools and what gpuctl runs with, as this machine's pip gets them: the
     builder has no network.
     """
-    lists = [REPOSITORY / "requirements" / f"{name}.txt" for name in ("build", "run")]
+    build, run, constraints = PINNED
 
     def fetch(out: Path) -> None:
         run_step(
@@ -105,9 +106,9 @@ def _wheels() -> Path:
             [
                 *(sys.executable, "-m", "pip", "download", "--disable-pip-version-check"),
                 *("--no-input", "--only-binary", ":all:", "--dest", out),
-                *(word for pinned in lists for word in ("-r", pinned)),
+                *("-r", build, "-r", run, "-c", constraints),
             ],
             log_file("wheels"),
         )
 
-    return make_entry(cache_folder() / f"wheels-{hash_of(lists)}", fetch)
+    return make_entry(cache_folder() / f"wheels-{hash_of(PINNED)}", fetch)
