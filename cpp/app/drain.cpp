@@ -129,13 +129,11 @@ int run_drain(const Context& context) {
 }
 
 int run_undrain(const Context& context) {
-  std::vector<std::string> command = context.invocation.operands;
-  if (command.empty()) return complain(usage("`undrain` needs the id of a GPU").error, 2);
-  const std::string unit_id = command.front();
-  command.erase(command.begin());
-  if (!command.empty() && command.front() != "--")
-    return complain(usage("`undrain` takes one GPU, flags before it, a check after `--`").error, 2);
-  if (!command.empty()) command.erase(command.begin());
+  const std::vector<std::string>& operands = context.invocation.operands;
+  const std::vector<std::string>& command = context.invocation.command;
+  if (operands.size() != 1)
+    return complain(usage("`undrain` needs the id of one GPU, and a check after `--`").error, 2);
+  const std::string& unit_id = operands.front();
   Result<std::unique_ptr<OpenLedger>> opened = OpenLedger::open(context);
   if (!opened) return complain(opened.error(), ledger_exit_code(opened.error()));
   if (!command.empty()) {

@@ -69,17 +69,19 @@ class Options {
     long_.push_back({nullptr, 0, nullptr, 0});
   }
 
-  Result<void> parse(int argc, char** argv, Invocation& into) {
+  // True: it was `--` that ended them.
+  Result<bool> parse(int argc, char** argv, Invocation& into) {
     ::opterr = 0;
     while (true) {
       int index = -1;
+      const int before = ::optind;
       const int found = ::getopt_long(argc, argv, letters_.c_str(), long_.data(), &index);
-      if (found == -1) return {};
+      if (found == -1) return ::optind > std::max(before, 1);
       if (found == '?' || found == ':') return explain(argv[optind - 1], found);
       const Flag& flag = *row_of(found, index);
       if (const std::string typed = word_of(argv, flag); found == 0 && !is_whole(typed, flag))
         return explain(typed, '?');
-      if (Result<void> taken = take(flag, into); !taken) return taken;
+      if (Result<void> taken = take(flag, into); !taken) return fail(taken.error());
     }
   }
 
@@ -115,7 +117,7 @@ class Options {
     return {};
   }
 
-  Result<void> explain(const std::string& typed, int found) const {
+  Failure explain(const std::string& typed, int found) const {
     if (found == ':') return usage_error(verb_, "`" + printable(typed) + "` needs a value");
     if (typed.compare(0, 2, "--") != 0) {
       return usage_error(
@@ -137,6 +139,19 @@ class Options {
   std::string letters_;
   std::vector<option> long_;
 };
+
+// Each operand ends a run of flags, and another one may follow; what stands after `--` is the command.
+Result<void> parse_mixed(int argc, char** argv, Invocation& into) {
+  Options options(into.verb, true);
+  ::optind = 0;
+  while (true) {
+    const Result<bool> dashes = options.parse(argc, argv, into);
+    if (!dashes) return fail(dashes.error());
+    if (*dashes) into.command.assign(argv + ::optind, argv + argc);
+    if (*dashes || ::optind >= argc) return {};
+    into.operands.emplace_back(argv[::optind++]);
+  }
+}
 
 Failure unknown_verb(const std::string& typed) {
   std::vector<std::string> known;
@@ -177,7 +192,7 @@ std::vector<std::string> Invocation::all(const std::string& flag) const {
 Result<Invocation> parse_command_line(int argc, char** argv) {
   Invocation invocation;
   ::optind = 0;  // a fresh start of getopt, whatever it scanned before
-  if (Result<void> parsed = Options(nullptr, true).parse(argc, argv, invocation); !parsed)
+  if (Result<bool> parsed = Options(nullptr, true).parse(argc, argv, invocation); !parsed)
     return fail(parsed.error());
   if (::optind >= argc) return invocation;
 
@@ -188,9 +203,14 @@ Result<Invocation> parse_command_line(int argc, char** argv) {
     invocation.operands.assign(argv + verb_at + 1, argv + argc);
     return invocation;
   }
-  Options options(invocation.verb, invocation.verb->takes_command);
+  if (invocation.verb->command == Command::after_dashes) {
+    if (Result<void> parsed = parse_mixed(argc - verb_at, argv + verb_at, invocation); !parsed)
+      return fail(parsed.error());
+    return invocation;
+  }
+  Options options(invocation.verb, invocation.verb->command == Command::all);
   ::optind = 0;
-  if (Result<void> parsed = options.parse(argc - verb_at, argv + verb_at, invocation); !parsed)
+  if (Result<bool> parsed = options.parse(argc - verb_at, argv + verb_at, invocation); !parsed)
     return fail(parsed.error());
   invocation.operands.assign(argv + verb_at + ::optind, argv + argc);
   return invocation;

@@ -11,11 +11,15 @@
 
 namespace gpuctl::app {
 
+// What follows the flags. `all`: the first operand begins a command, whose own flags are not ours. `after_dashes`: operands
+// and flags in any order, and a command after `--`.
+enum class Command { none, all, after_dashes };
+
 struct Verb {
   const char* name;
-  bool in_python;           // a sibling executable `gpuctl-NAME`
-  const char* operands;     // "[--] COMMAND [ARGUMENT…]", "" for none
-  bool takes_command;       // flags end at the first operand
+  bool in_python;        // a sibling executable `gpuctl-NAME`
+  const char* operands;  // "[--] COMMAND [ARGUMENT…]", "" for none
+  Command command;
   const char* summary;      // one line
   const char* description;  // what a newcomer needs, paragraphs separated by an empty line
   const char* examples;     // lines "command  # what it does"
@@ -49,6 +53,7 @@ struct Invocation {
   const Verb* verb = nullptr;
   std::map<std::string, std::vector<std::string>> values;
   std::vector<std::string> operands;
+  std::vector<std::string> command;  // after `--`, of a verb with Command::after_dashes
 
   bool has(const std::string& flag) const { return values.count(flag) != 0; }
   std::optional<std::string> last(const std::string& flag) const;

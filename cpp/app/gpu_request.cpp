@@ -64,8 +64,9 @@ Result<void> add_count(const Invocation& invocation, lease::Request& request) {
 Result<void> add_together(const Invocation& invocation, lease::Request& request) {
   const std::optional<std::string> text = invocation.last("same");
   if (!text) return {};
-  if (*text != "numa") return usage("`--same " + printable(*text) + "`: expected numa");
-  request.together = lease::Together::numa_node;
+  if (*text != "numa" && *text != "link")
+    return usage("`--same " + printable(*text) + "`: expected numa or link");
+  request.together = *text == "numa" ? lease::Together::numa_node : lease::Together::link;
   return {};
 }
 
@@ -93,7 +94,9 @@ Result<void> require_known(const job::GpuOrder& order) {
   return {};
 }
 
+// `reserve` always does, `run` where one of these is given.
 bool asks_for_gpus(const Invocation& invocation) {
+  if (invocation.verb == find_verb("reserve")) return true;
   constexpr const char* kFlags[] = {"gpus", "gpu",        "vendor", "model",
                                     "arch", "min-memory", "lease"};
   return std::any_of(std::begin(kFlags), std::end(kFlags),

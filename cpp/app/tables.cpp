@@ -4,14 +4,15 @@ namespace gpuctl::app {
 
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> table = {
-      {"discover", false, "", false, "show the GPUs of this node, and what was left out and why",
+      {"discover", false, "", Command::none,
+       "show the GPUs of this node, and what was left out and why",
        "Reads the kernel's own files, needs no vendor tool and no privilege, and takes about a "
        "millisecond. All vendors\n"
        "at once; a broken device is shown as broken and hides no other.",
        "gpuctl discover          # a table for people\n"
        "gpuctl discover -v       # also what is no GPU, with the reason\n"
        "gpuctl discover --json   # for programs; the keys are stable"},
-      {"run", false, "[--] COMMAND [ARGUMENT...]", true,
+      {"run", false, "[--] COMMAND [ARGUMENT...]", Command::all,
        "run one payload under supervision: fence, watch, end, clean up, report",
        "The payload gets a session and, where the kernel allows it, a pid namespace of its own, so "
        "that no signal of it\n"
@@ -24,7 +25,7 @@ const std::vector<Verb>& verbs() {
        "report\n"
        "gpuctl run --gpus 2 --model A100 --wait 10m -- ./train.sh   # wait for its turn\n"
        "gpuctl run --gpu 0000:63:00.0 -- ./simulate       # this GPU only"},
-      {"status", false, "", false, "the GPUs with their leases, drains and who holds them",
+      {"status", false, "", Command::none, "the GPUs with their leases, drains and who holds them",
        "A lease is `held` while its holder lives, and `releasing` until nothing of its job is left "
        "and nobody has a node of\n"
        "its GPUs open; who keeps it is named. `--repair` puts right what a crash left; nothing "
@@ -34,7 +35,7 @@ const std::vector<Verb>& verbs() {
        "gpuctl status --repair              # finish what a crash left\n"
        "gpuctl status --history             # why each lease came to be and ended\n"
        "gpuctl status --watch               # one JSON object a change"},
-      {"reserve", false, "[--] [COMMAND [ARGUMENT...]]", true,
+      {"reserve", false, "[--] [COMMAND [ARGUMENT...]]", Command::all,
        "reserve GPUs for a command, or for an agent that comes and goes",
        "With a command the GPUs are held while it runs, and it sees only those. With `--owner-pid` "
        "the lease is recorded: it\n"
@@ -45,12 +46,13 @@ const std::vector<Verb>& verbs() {
        "gpuctl reserve --gpus 2 -- ./train.sh                  # hold two while it runs\n"
        "gpuctl reserve --job 4711 --owner-pid $$ --model A100   # prints the lease and its GPUs\n"
        "gpuctl release --job 4711"},
-      {"release", false, "[LEASE]", false, "give a recorded lease back",
+      {"release", false, "[LEASE]", Command::none, "give a recorded lease back",
        "Only when it is proven that nothing of its job is left; else it stays `releasing`, with "
        "those who keep it, and the\n"
        "exit code is 1. A lease that is held is given back by its holder: end that job instead.",
        "gpuctl release 3f9a0c1d2e4b5a69\ngpuctl release --job 4711"},
-      {"drain", false, "GPU", false, "give a GPU no new jobs; the rest of the node goes on serving",
+      {"drain", false, "GPU", Command::none,
+       "give a GPU no new jobs; the rest of the node goes on serving",
        "Of three strengths: `inform` only tells, `no-new-jobs` lets the running one finish, "
        "`evict` "
        "ends it. Partitions go\n"
@@ -58,12 +60,13 @@ const std::vector<Verb>& verbs() {
        "to.",
        "gpuctl drain 0000:63:00.0 --reason 'ECC errors' --until-check\n"
        "gpuctl drain 0000:63:00.0 --reason 'new driver' --level evict --for 2h"},
-      {"undrain", false, "GPU [-- CHECK [ARGUMENT...]]", true, "give a drained GPU jobs again",
+      {"undrain", false, "GPU [-- CHECK [ARGUMENT...]]", Command::after_dashes,
+       "give a drained GPU jobs again",
        "With a check, which sees this GPU only, it must pass first; a drain with `--until-check` "
        "demands one.",
        "gpuctl undrain 0000:63:00.0\n"
        "gpuctl undrain 0000:63:00.0 -- ./computes-right.sh"},
-      {"tree", false, "[PID]", false, "show the processes of a process, a cgroup or a job",
+      {"tree", false, "[PID]", Command::none, "show the processes of a process, a cgroup or a job",
        "Each with its state, CPU time, memory and the GPU device nodes that it holds open. Costs "
        "what the tree costs,\n"
        "however many other processes there are. Of a job, those who left the tree are found by its "
@@ -71,7 +74,7 @@ const std::vector<Verb>& verbs() {
        "gpuctl tree 1234                       # the process and all below it\n"
        "gpuctl tree --job 1234                 # a job on record, its supervisor first\n"
        "gpuctl tree --cgroup /user.slice --json"},
-      {"kill", false, "", false,
+      {"kill", false, "", Command::none,
        "end a job, a process tree or a cgroup, and prove that nothing of it is left",
        "TERM and CONT to every process, the first one first; KILL at the deadline, in a way that "
        "no fork escapes where the\n"
@@ -85,7 +88,7 @@ const std::vector<Verb>& verbs() {
        "gpuctl kill --job 1234 --grace 0     # KILL at once\n"
        "gpuctl kill --pid 4711 --grace 10s   # a process and its descendants\n"
        "gpuctl kill --cgroup /user.slice/job # all of a cgroup (v2)"},
-      {"cgroup", false, "[PID|PATH]", false,
+      {"cgroup", false, "[PID|PATH]", Command::none,
        "show where a process is among the cgroups, what it may use and what it uses",
        "Of the caller, of a process, or of a cgroup by its path. Limits are the least of all "
        "ancestors', each with who\n"
@@ -97,7 +100,7 @@ const std::vector<Verb>& verbs() {
        "gpuctl cgroup /user.slice --watch 1s # live, with rates; Ctrl-C ends it\n"
        "gpuctl cgroup 1234 --processes       # it and its descendants, whatever cgroup they are "
        "in"},
-      {"job", true, "FILE.jdl", false,
+      {"job", true, "FILE.jdl", Command::none,
        "run a whole job from its JDL: parse, choose GPUs, run, clean up, report",
        "The Executable is a local path, relative to the JDL. A job that asks for GPUs gets the "
        "first ones that fit; with\n"
@@ -105,7 +108,7 @@ const std::vector<Verb>& verbs() {
        "gpuctl job hello.jdl                 # trace and report on stderr\n"
        "gpuctl job --json hello.jdl          # the report on stdout, the payload's output in "
        "./gpuctl-ID"},
-      {"match", true, "FILE.jdl", false, "does this job fit this node, and if not, why not",
+      {"match", true, "FILE.jdl", Command::none, "does this job fit this node, and if not, why not",
        "Compares what the JDL wants with a node's SiteMap: JAliEn's fields, GPUs, Site Sonar "
        "constraints, and `Requirements` as\n"
        "an expression with the semantics of ClassAds. For a no, every unmet condition is told, "
@@ -116,14 +119,14 @@ const std::vector<Verb>& verbs() {
        "gpuctl match job.jdl                                # this node\n"
        "gpuctl match job.jdl --node a.json --node b.json    # recorded SiteMaps\n"
        "gpuctl match job.jdl --json                         # for programs; the keys are stable"},
-      {"sitemap", true, "", false, "what a broker is told about this node",
+      {"sitemap", true, "", Command::none, "what a broker is told about this node",
        "JAliEn's keys from the environment, the slot and the machine; the GPUs, which of them are "
        "available, and the leases.\n"
        "With `--collector` the Site Sonar constraints of this node are in it too. null is what "
        "nobody told.",
        "gpuctl sitemap           # a list for people\n"
        "gpuctl sitemap --json    # for the broker, and for gpuctl match --node"},
-      {"sonar", true, "", false, "run Site Sonar probes on this node",
+      {"sonar", true, "", Command::none, "run Site Sonar probes on this node",
        "Asks the collector which probes to run, runs each within its time, uploads what it says, "
        "and prints all of it with the\n"
        "constraints that the collector gives. There is no default collector; without one, "
@@ -135,7 +138,7 @@ const std::vector<Verb>& verbs() {
        "gpuctl sonar --offline --probe gpu --json     # one of them\n"
        "gpuctl sonar --collector http://sonar.example.org:8080/\n"
        "gpuctl sonar --serve [::1]:8080 --database sonar.sqlite"},
-      {"probe", true, "", false,
+      {"probe", true, "", Command::none,
        "the GPUs of this node, with all that vendor tools and libraries know of them",
        "What `gpuctl discover` finds, enriched by lspci, udev, nvidia-smi, NVML, amdgpu_top, "
        "rocm-smi, "
@@ -153,7 +156,7 @@ const std::vector<Verb>& verbs() {
        "gpuctl probe --json --deadline 10s            # for programs; the keys are stable\n"
        "gpuctl probe --watch 1s --count 5 --json      # telemetry, one JSON object a line\n"
        "gpuctl probe --from 'lspci -nn=lspci.txt' --from smi.xml --json"},
-      {"export", false, "FORMAT", false,
+      {"export", false, "FORMAT", Command::none,
        "the GPUs of one lease, or the node, in the words of another program",
        "FORMAT apptainer, podman and env give the exact options and environment that expose a "
        "lease "
@@ -169,7 +172,7 @@ const std::vector<Verb>& verbs() {
        "setsid --wait apptainer exec -C \"$@\" IMAGE COMMAND\n"
        "gpuctl export podman --gpu 0000:63:00.0 --json\n"
        "gpuctl export cdi > /etc/cdi/gpuctl.json   # podman run --device gpuctl.jalien/gpu=ID …"},
-      {"sanity", true, "", false, "prove that the GPUs compute, where the job will run",
+      {"sanity", true, "", Command::none, "prove that the GPUs compute, where the job will run",
        "A small program is started where the job will run (a container, or none) and goes through "
        "levels: it starts, the\n"
        "vendor's library loads, the devices are exactly those assigned, memory keeps what is "
@@ -181,7 +184,8 @@ const std::vector<Verb>& verbs() {
        "gpuctl sanity                                  # all usable GPUs, without a container\n"
        "gpuctl sanity --gpu 0000:63:00.0 --container apptainer --image /cvmfs/…/el9-x86_64\n"
        "gpuctl sanity --api opencl --cpu-device --json # try it on a machine without a GPU"},
-      {"capture", false, "FILE", false, "record this node's GPUs for a test or a bug report",
+      {"capture", false, "FILE", Command::none,
+       "record this node's GPUs for a test or a bug report",
        "Writes what `gpuctl discover` reads, and what the vendors' tools print, as a tar archive; "
        "`--root` reads it back\n"
        "after unpacking. Host and user names and serial numbers are left out, UUIDs are replaced "
@@ -189,7 +193,7 @@ const std::vector<Verb>& verbs() {
        "through it before you hand it on. FILE must not be there yet.",
        "gpuctl capture node.tar\n"
        "mkdir node && tar -xf node.tar -C node && gpuctl discover --root node"},
-      {"doctor", false, "", false,
+      {"doctor", false, "", Command::none,
        "what this node offers to jobs and GPUs, check by check, with the remedy",
        "Each check says pass, warn, fail or skip (`-v` shows these too), what was found, and what "
        "an administrator can do.\n"
@@ -198,7 +202,7 @@ const std::vector<Verb>& verbs() {
        "`--fresh` tries again.\n"
        "Exit code 1 when a check fails; warnings alone are 0.",
        "gpuctl doctor\ngpuctl doctor --json --fresh"},
-      {"fence-entry", false, "[--] COMMAND [ARGUMENT...]", true,
+      {"fence-entry", false, "[--] COMMAND [ARGUMENT...]", Command::all,
        "inside a container: refuse the GPUs that are not the job's, prove it, and become COMMAND",
        "For whoever starts a container runtime for a job: the runtime's mounts are made, and what "
        "is "
@@ -209,20 +213,20 @@ const std::vector<Verb>& verbs() {
        "The binary is static, so the image needs nothing. See docs/design/fence.md.",
        "gpuctl fence-entry --own /dev/nvidia0 --own /dev/nvidiactl -- ./simulate\n"
        "gpuctl fence-entry --fence strict --proof fence.json -- ./simulate   # no GPU at all"},
-      {"container-init", false, "[--] COMMAND [ARGUMENT...]", true,
+      {"container-init", false, "[--] COMMAND [ARGUMENT...]", Command::all,
        "inside a container: be its process 1, which hands signals on and reaps",
        "For a container runtime that has no init of its own. COMMAND's exit status is ours; a "
        "signal "
        "that ended it is 128+N.\n"
        "When it has ended the kernel ends what is left of the container.",
        "gpuctl container-init -- gpuctl fence-entry --own /dev/kfd -- ./simulate"},
-      {"config", false, "", false, "print every setting in force and where it comes from",
+      {"config", false, "", Command::none, "print every setting in force and where it comes from",
        "Sources, each over the one before: /etc/gpuctl/config.json, the file named by "
        "GPUCTL_CONFIG, environment variables,\n"
        "flags. What a file holds under `enforce` can be strengthened by later ones and never "
        "weakened.",
        "gpuctl config\ngpuctl config --json"},
-      {"help", false, "[VERB]", false, "explain a verb",
+      {"help", false, "[VERB]", Command::none, "explain a verb",
        "`--man` prints the manual page, `--completion` a completion script for bash or zsh.",
        "gpuctl help run\ngpuctl help --completion bash > /etc/bash_completion.d/gpuctl"},
   };
@@ -259,7 +263,8 @@ const std::vector<Flag>& flags() {
        "an architecture, chip or isa: Ampere, gfx906; any of several will do"},
       {"min-memory", 0, "SIZE", "run,reserve", false,
        "memory of each GPU: 40G decimal, 40GiB binary; 7 % less will do"},
-      {"same", 0, "WHAT", "run,reserve", false, "numa: all GPUs on one NUMA node"},
+      {"same", 0, "WHAT", "run,reserve", false,
+       "numa: all GPUs on one NUMA node; link: each linked to each, not over PCI (xGMI)"},
       {"exclude", 0, "ID", "run,reserve", true, "not this GPU"},
       {"allow-integrated", 0, nullptr, "run,reserve", false,
        "an integrated GPU will do, also where no model is named"},

@@ -189,6 +189,7 @@ void add_kfd(Candidate& candidate, const KfdCard& card) {
 void add_kfd_node(Candidate& candidate, const KfdNode& node) {
   Gpu& gpu = candidate.gpu;
   candidate.kfd_number = node.number;
+  candidate.kfd_links = node.links;
   gpu.compute_units = node.compute_units;
   if (!gpu.memory_total_bytes && node.memory_bytes) {
     gpu.memory_total_bytes = node.memory_bytes;

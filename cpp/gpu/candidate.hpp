@@ -47,7 +47,8 @@ struct Candidate {
   bool integrated_by_place = false;
   std::vector<std::string> driver_names;  // what the driver calls the card
   std::optional<unsigned> kfd_number;     // of its node, where it has one of its own
-  std::optional<unsigned> nvidia_minor;   // of /dev/nvidia<minor>
+  std::optional<std::vector<KfdLink>> kfd_links;
+  std::optional<unsigned> nvidia_minor;  // of /dev/nvidia<minor>
   std::optional<MigInstance> mig;
   Evidence evidence;
 };

@@ -262,6 +262,8 @@ class Recorder {
       for (const char* name : {"properties", "gpu_id", "name"}) take_file(folder, name);
       for (const std::string& bank : names_in(folder + "/mem_banks"))
         take_file(folder + "/mem_banks/" + bank, "properties");
+      for (const std::string& link : names_in(folder + "/io_links"))
+        take_file(folder + "/io_links/" + link, "properties");
     }
   }
 

@@ -238,6 +238,7 @@ class Join {
     const internal::DeviceNodes nodes(fs_);
     internal::DriverVersions versions(fs_);
     sort_candidates();
+    for (Candidate& each : candidates_) add_links(each);
     for (Candidate& each : candidates_) {
       internal::add_names(each, names);
       if (each.gpu.driver) each.gpu.driver_version = versions.version_of(*each.gpu.driver);
@@ -252,6 +253,18 @@ class Join {
               [](const IgnoredDevice& a, const IgnoredDevice& b) {
                 return a.pci_address < b.pci_address;
               });
+  }
+
+  // A link to a node that is no GPU of ours leads to a processor, or to what the slot may not see.
+  void add_links(Candidate& candidate) const {
+    if (!candidate.kfd_links) return;
+    std::vector<Link>& links = candidate.gpu.links.emplace();
+    for (const Candidate& peer : candidates_) {
+      for (const KfdLink& each : *candidate.kfd_links) {
+        if (&peer != &candidate && peer.kfd_number == each.to && peer.kfd_links)
+          links.push_back({peer.gpu.id, "xgmi", each.hops, each.bandwidth_bytes_per_s});
+      }
+    }
   }
 
   void sort_candidates() {

@@ -24,6 +24,13 @@ Json to_json(const Orders& orders) {
           {"level_zero_flat", json_or_null(orders.level_zero_flat)}};
 }
 
+Json to_json(const Link& link) {
+  return {{"id", link.id},
+          {"type", link.type},
+          {"hops", link.hops},
+          {"bandwidth_bytes_per_s", json_or_null(link.bandwidth_bytes_per_s)}};
+}
+
 Json to_json(const AllotmentReason& reason) {
   return {{"code", reason.code}, {"detail", reason.detail}};
 }
@@ -92,6 +99,7 @@ Json to_json(const Gpu& gpu) {
   json["unique_id"] = json_or_null(gpu.unique_id);
   json["numa_node"] = json_or_null(gpu.numa_node);
   json["local_cpus"] = json_or_null(gpu.local_cpus);
+  json["links"] = gpu.links ? to_array(*gpu.links) : Json(nullptr);
   json["driver"] = json_or_null(gpu.driver);
   json["driver_version"] = json_or_null(gpu.driver_version);
   json["power_state"] = json_or_null(gpu.power_state);

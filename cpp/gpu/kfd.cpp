@@ -16,6 +16,10 @@ constexpr std::uint64_t kHeapPrivate = 2;  // HSA_HEAPTYPE_FRAME_BUFFER_PRIVATE
 constexpr std::uint64_t kMaxTargetVersion = 999999;
 constexpr std::uint64_t kMaxMinor = 0xfffff;
 constexpr std::uint64_t kMaxComputeUnits = 1U << 20;
+constexpr std::uint64_t kLinkXgmi = 11;   // CRAT_IOLINK_TYPE_XGMI
+constexpr std::uint64_t kHopWeight = 15;  // KFD_CRAT_XGMI_WEIGHT; within a package 13
+constexpr std::uint64_t kMaxLinks = 256;
+constexpr std::uint64_t kBytesPerMb = 1'000'000;
 
 using Properties = std::map<std::string, std::uint64_t, std::less<>>;
 
@@ -95,6 +99,22 @@ std::optional<std::uint64_t> memory_of(const HostFs& fs, const std::string& path
   return total;
 }
 
+// Kernels that count no links (`io_links_count`) have none to be read; each link is a file.
+std::optional<std::vector<KfdLink>> links_of(const HostFs& fs, const std::string& path,
+                                             const Properties& properties, ProblemSink& problems) {
+  const std::optional<std::uint64_t> count = find(properties, "io_links_count");
+  if (!count) return std::nullopt;
+  std::vector<KfdLink> links;
+  for (std::uint64_t number = 0; number < std::min(*count, kMaxLinks); ++number) {
+    const Result<std::optional<std::string>> text =
+        fs.read_file_if_present(path + "/io_links/" + std::to_string(number) + "/properties");
+    if (!text && text.error().code != ErrorCode::permission) problems.add(text.error());
+    if (!text || !*text) continue;
+    if (const std::optional<KfdLink> link = parse_kfd_link(**text)) links.push_back(*link);
+  }
+  return links;
+}
+
 bool contains(const std::vector<PciAddress>& functions, const PciAddress& address) {
   return std::find(functions.begin(), functions.end(), address) != functions.end();
 }
@@ -152,6 +172,7 @@ std::optional<KfdNode> read_node(const HostFs& fs, unsigned number, const std::s
   if (!is_gpu(properties)) return std::nullopt;
   KfdNode node = node_of(number, properties);
   node.memory_bytes = memory_of(fs, path, properties, problems);
+  node.links = links_of(fs, path, properties, problems);
   return node;
 }
 
@@ -178,12 +199,36 @@ std::optional<KfdNode> parse_kfd_properties(unsigned number, std::string_view te
   return node_of(number, properties);
 }
 
-KfdTopology read_kfd(const HostFs& fs, ProblemSink& problems) {
+std::optional<KfdLink> parse_kfd_link(std::string_view text) {
+  const Properties properties = parse_properties(text);
+  const std::optional<std::uint64_t> to = find(properties, "node_to");
+  if (find(properties, "type") != kLinkXgmi || !to || *to > 0xffff) return std::nullopt;
+  const std::uint64_t weight =
+      std::min<std::uint64_t>(find(properties, "weight").value_or(0), 0xffff);
+  const std::uint64_t bandwidth = find(properties, "max_bandwidth").value_or(0);
+  KfdLink link;
+  link.to = static_cast<unsigned>(*to);
+  link.hops = static_cast<unsigned>(std::max<std::uint64_t>(weight / kHopWeight, 1));
+  if (bandwidth > 0 && bandwidth < (1U << 30)) link.bandwidth_bytes_per_s = bandwidth * kBytesPerMb;
+  return link;
+}
+
+namespace {
+
+// Another one whenever GPUs come, go, or are divided; old kernels and recordings may lack it.
+std::string generation_of(const HostFs& fs) {
+  const Result<std::optional<std::string>> text =
+      fs.read_file_if_present(host_paths::kKfdGeneration);
+  return text && *text ? **text : std::string();
+}
+
+KfdTopology read_topology(const HostFs& fs, ProblemSink& problems, std::string& generation) {
   KfdTopology topology;
   const Result<std::optional<Dir>> dir = fs.open_dir_if_present(host_paths::kKfdTopology);
   if (!dir) problems.add(dir.error());
   if (!dir || !*dir) return topology;
   topology.present = true;
+  generation = generation_of(fs);
   const Result<std::vector<std::string>> names = (*dir)->names();
   if (!names) problems.add(names.error());
   for (const std::string& name : names.value_or(std::vector<std::string>())) {
@@ -196,6 +241,21 @@ KfdTopology read_kfd(const HostFs& fs, ProblemSink& problems) {
   std::sort(topology.nodes.begin(), topology.nodes.end(),
             [](const KfdNode& a, const KfdNode& b) { return a.number < b.number; });
   return topology;
+}
+
+}  // namespace
+
+KfdTopology read_kfd(const HostFs& fs, ProblemSink& problems) {
+  constexpr int kAttempts = 3;
+  for (int attempt = 1;; ++attempt) {
+    std::vector<Problem> found;
+    ProblemSink sink(found);
+    std::string generation;
+    KfdTopology topology = read_topology(fs, sink, generation);
+    if (attempt < kAttempts && topology.present && generation_of(fs) != generation) continue;
+    for (const Problem& each : found) problems.add(each.error);
+    return topology;
+  }
 }
 
 std::optional<std::string> isa_of_target_version(std::uint64_t version) {

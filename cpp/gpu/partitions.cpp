@@ -79,6 +79,7 @@ Candidate candidate_of_partition(const Candidate& parent, const std::string& mod
   part.gpu.device_nodes.clear();
   if (node.unique_id) part.gpu.unique_id = node.unique_id;
   add_kfd_node(part, node);
+  part.kfd_links.reset();  // they are the card's: its parts are near each other anyhow
   return part;
 }
 
@@ -99,6 +100,7 @@ void divide(Candidate& candidate, const KfdCard& card, std::vector<Candidate>& p
   candidate.gpu.compute_partition = mode;
   candidate.evidence.partitions = card.nodes.size();
   candidate.kfd_number.reset();
+  candidate.kfd_links.reset();
   const bool numbered = are_numbered(card);
   unsigned place = 0;
   for (KfdNode node : card.nodes) {

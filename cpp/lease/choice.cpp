@@ -5,11 +5,10 @@
 #include <tuple>
 
 #include "core.hpp"
+#include "links.hpp"
 
 namespace gpuctl::lease::internal {
 namespace {
-
-using Gpus = std::vector<const gpu::Gpu*>;
 
 bool contains(const std::vector<std::string>& ids, const std::string& id) {
   return std::find(ids.begin(), ids.end(), id) != ids.end();
@@ -32,6 +31,8 @@ std::optional<std::string> why_not(const Request& request, const gpu::Gpu& gpu,
   if (wants_a_kind(request.wish)) {
     if (auto words = gpu::mismatch(request.wish, gpu::traits_of(gpu))) return words;
   }
+  if (request.together == Together::link && request.wish.count > 1 && !gpu.links)
+    return "which GPUs it is linked to is not known";
   const Drain* drain = find_drain(drains, unit_of(gpu));
   if (drain != nullptr && drain->level != DrainLevel::inform)
     return "it is drained: " + drain->reason;
@@ -57,20 +58,43 @@ std::string group_of(const gpu::Gpu& gpu) {
   return "node " + (gpu.numa_node ? std::to_string(*gpu.numa_node) : std::string("?"));
 }
 
+bool has_links(const gpu::Gpu* gpu) { return gpu->links && !gpu->links->empty(); }
+
 struct Group {
   Gpus members;  // by address
   bool far = false;
+  bool linked = false;
 };
 
-std::vector<Group> groups_of(const Request& request, const Gpus& free) {
+void add_by_name(const Request& request, const Gpus& gpus, std::vector<Group>& groups) {
   std::map<std::string, Group> by_name;
-  for (const gpu::Gpu* each : free) {
+  for (const gpu::Gpu* each : gpus) {
     Group& group = by_name[group_of(*each)];
     group.members.push_back(each);
     group.far = is_far(request, *each);
   }
-  std::vector<Group> groups;
   for (auto& [name, group] : by_name) groups.push_back(std::move(group));
+}
+
+// Whoever has no free partner is in the group of its NUMA node; so are all when that is what they must have in common.
+std::vector<Group> groups_of(const Request& request, const Gpus& free) {
+  std::vector<Group> groups;
+  const bool any_linked = std::any_of(free.begin(), free.end(), has_links);
+  if (!any_linked || request.together == Together::numa_node) {
+    add_by_name(request, free, groups);
+    return groups;
+  }
+  Gpus alone;
+  for (Gpus& island : islands_of(free)) {
+    if (island.size() == 1) {
+      alone.push_back(island.front());
+      continue;
+    }
+    const bool far = std::all_of(island.begin(), island.end(),
+                                 [&](const gpu::Gpu* each) { return is_far(request, *each); });
+    groups.push_back({std::move(island), far, true});
+  }
+  add_by_name(request, alone, groups);
   return groups;
 }
 
@@ -85,10 +109,27 @@ void order_groups(std::vector<Group>& groups, std::size_t count) {
     const bool b_alone = b.members.size() >= count;
     if (a_alone != b_alone) return a_alone;
     if (a.far != b.far) return b.far;
+    if (a_alone && a.linked != b.linked) return a.linked == (count > 1);
     if (a.members.size() != b.members.size())
       return a_alone ? a.members.size() < b.members.size() : a.members.size() > b.members.size();
     return by_address(a.members.front(), b.members.front());
   });
+}
+
+Gpus take_from(const Group& group, std::size_t count) {
+  if (count >= group.members.size()) return group.members;
+  if (std::any_of(group.members.begin(), group.members.end(), has_links))
+    return best_linked(group.members, count, false, group.members);
+  return {group.members.begin(), group.members.begin() + static_cast<std::ptrdiff_t>(count)};
+}
+
+// The first group in which as many are linked each to each; `wanted` ones, where there is a choice.
+Gpus pick_linked(const std::vector<Group>& groups, std::size_t count, const Gpus& wanted) {
+  for (const Group& group : groups) {
+    Gpus chosen = best_linked(group.members, count, true, wanted);
+    if (!chosen.empty()) return chosen;
+  }
+  return {};
 }
 
 // `free` is sorted by address.
@@ -96,13 +137,13 @@ Gpus pick(const Request& request, const Gpus& free) {
   const std::size_t count = request.wish.count;
   std::vector<Group> groups = groups_of(request, free);
   order_groups(groups, count);
+  if (request.together == Together::link) return pick_linked(groups, count, free);
   const bool together = request.together == Together::numa_node;
   Gpus chosen;
   for (const Group& group : groups) {
     if (together && group.members.size() < count) break;
-    for (const gpu::Gpu* each : group.members) {
-      if (chosen.size() < count) chosen.push_back(each);
-    }
+    if (chosen.size() == count) break;
+    for (const gpu::Gpu* each : take_from(group, count - chosen.size())) chosen.push_back(each);
   }
   if (chosen.size() < count) chosen.clear();
   return chosen;
@@ -121,16 +162,30 @@ Gpus pick_by_tier(const Request& request, const Gpus& free) {
   return {};
 }
 
-// The order in which one that waits would take them: those of the group where most are free already, when they have to be
-// of one, so that what it collects is of use.
+// What one that waits should collect, so that it is of use: where most are free already.
+Gpus worth_collecting(const Request& request, const Gpus& candidates, const Gpus& free) {
+  if (request.together == Together::anywhere) return {};
+  const std::size_t count = request.wish.count;
+  std::vector<Group> groups = groups_of(request, candidates);
+  groups.erase(std::remove_if(groups.begin(), groups.end(),
+                              [&](const Group& each) { return each.members.size() < count; }),
+               groups.end());
+  const auto free_in = [&](const Group& group) {
+    return std::count_if(group.members.begin(), group.members.end(), [&](const gpu::Gpu* each) {
+      return std::find(free.begin(), free.end(), each) != free.end();
+    });
+  };
+  std::stable_sort(groups.begin(), groups.end(),
+                   [&](const Group& a, const Group& b) { return free_in(a) > free_in(b); });
+  if (request.together == Together::link) return pick_linked(groups, count, free);
+  return groups.empty() ? Gpus() : groups.front().members;
+}
+
+// The order in which one that waits would take them.
 Gpus by_preference(const Request& request, Gpus candidates, const Gpus& free) {
-  std::map<std::string, int> free_in;
-  if (request.together != Together::anywhere) {
-    for (const gpu::Gpu* each : free) --free_in[group_of(*each)];
-  }
+  const Gpus first = worth_collecting(request, candidates, free);
   const auto key = [&](const gpu::Gpu* each) {
-    const auto group = free_in.find(group_of(*each));
-    return std::tuple(group == free_in.end() ? 0 : group->second, tier(*each),
+    return std::tuple(std::find(first.begin(), first.end(), each) == first.end(), tier(*each),
                       is_far(request, *each));
   };
   std::stable_sort(candidates.begin(), candidates.end(),

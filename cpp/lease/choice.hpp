@@ -1,8 +1,8 @@
 // Choice: which units a request gets of those that are free now.
 //
-// All together or none. Healthy and idle ones first, then those near the slot's CPUs, then from the group (NUMA node, or
-// the GPU that partitions share) in which the fewest stay behind, so that a free pair is not broken for a single; then by
-// PCI address.
+// All together or none. Healthy and idle ones first, then those near the slot's CPUs, then several from a group that links
+// join (links.hpp) and a single from none of these, then from the group (links, NUMA node, or the GPU that partitions
+// share) in which the fewest stay behind, so that a free pair is not broken for a single; then by PCI address.
 #pragma once
 
 #include <string>

@@ -24,6 +24,7 @@ __all__ = [
     "HoldersLookedAt",
     "IgnoredDevice",
     "Inventory",
+    "Link",
     "Orders",
     "Problem",
     "Reason",
@@ -68,6 +69,16 @@ class Orders:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A way to another GPU of the node that does not lead over PCI; one hop is direct."""
+
+    id: str
+    type: str  # xgmi
+    hops: int
+    bandwidth_bytes_per_s: int | None
+
+
+@dataclass(frozen=True)
 class Holder:
     """A process that has device nodes of a GPU open."""
 
@@ -106,6 +117,7 @@ class Gpu:
     unique_id: str | None
     numa_node: int | None
     local_cpus: str | None
+    links: tuple[Link, ...] | None  # ways to other GPUs beside PCI; None: nothing tells
     driver: str | None
     driver_version: str | None
     power_state: str | None
@@ -135,6 +147,8 @@ class Gpu:
             values["orders"] = Orders(**_known(Orders, {**asdict(Orders()), **values["orders"]}))
             values["allotment_reasons"] = _all_of(Reason, values["allotment_reasons"])
             values["busy_by"] = _all_of(Holder, values["busy_by"])
+            if values["links"] is not None:
+                values["links"] = _all_of(Link, values["links"])
         except (KeyError, TypeError) as error:
             raise MalformedError(f"a GPU record is not understood: {error}") from None
         return cls(**values)
@@ -208,6 +222,7 @@ _LATER: dict[str, Any] = {
     "compute_partition": None,
     "memory_partition": None,
     "virtual_functions": None,
+    "links": None,
     "allotment_reasons": [],
     "orders": {},
 }

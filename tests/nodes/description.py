@@ -57,6 +57,15 @@ class NvidiaCard:
 
 
 @dataclass(frozen=True)
+class XgmiLink:
+    """An xGMI link of a GPU: the address at its other end, as newer kernels tell it."""
+
+    to: str
+    hops: int = 1
+    bandwidth_mbs: int = 0  # 0: the kernel does not know
+
+
+@dataclass(frozen=True)
 class KfdGpu:
     """One GPU node of the KFD topology."""
 
@@ -67,6 +76,7 @@ class KfdGpu:
     render_minor: int
     memory_bytes: int
     simd_count: int = 240
+    links: Sequence[XgmiLink] | None = None  # None: its node counts no links
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from nodes.description import (
     KfdGpu,
     Node,
     NvidiaCard,
+    XgmiLink,
 )
 
 _ASPEED = Function(
@@ -76,6 +77,48 @@ def epn_mi50x8() -> Node:
         functions=functions,
         kfd=kfd,
         cpu_nodes=8,
+        driver_versions={"amdgpu": "6.8.5"},
+        device_nodes=nodes,
+    )
+
+
+# Links of one MI250X node, by the number of its GCDs: four between those of one package.
+_EX235A_LINKS = {
+    4: ((0, 1), (2, 3), (4, 5), (6, 7)),
+    2: ((0, 6), (2, 4)),
+    1: ((0, 2), (1, 3), (1, 5), (3, 7), (4, 6), (5, 7)),
+}
+_MBS_OF_A_LINK = 50000
+
+
+def ex235a_mi250x4() -> Node:
+    """HPE Cray EX235a: 4 MI250X, which are 8 GPUs that xGMI joins, one EPYC 7A53 with NPS4."""
+    slots = ("c1", "c6", "c9", "ce", "d1", "d6", "d9", "de")
+    numa = (3, 3, 1, 1, 0, 0, 2, 2)
+    addresses = [f"0000:{bus}:00.0" for bus in slots]
+    links: dict[int, list[XgmiLink]] = {index: [] for index in range(8)}
+    for count, pairs in _EX235A_LINKS.items():
+        for pair in pairs:
+            for here, there in (pair, pair[::-1]):
+                link = XgmiLink(addresses[there], bandwidth_mbs=count * _MBS_OF_A_LINK)
+                links[here].append(link)
+    functions, kfd = [], []
+    nodes = ["/dev/kfd"]
+    for index, (address, numa_node) in enumerate(zip(addresses, numa)):
+        unique_id = 0x7A2C3D0041850000 + index * 0x1111
+        memory = 68702699520
+        minors = (f"card{index}", f"renderD{128 + index}")
+        card = Function(address, DISPLAY, AMD, "7408", "1002:0b0c", "01", "amdgpu", drm=minors)
+        files = {"mem_info_vram_total": str(memory), "unique_id": f"{unique_id:016x}"}
+        cpus = _epyc_cpus(numa_node, 16, 64)
+        functions.append(replace(card, numa_node=numa_node, cpus=cpus, files=files))
+        gpu = KfdGpu(address, "7408", 90010, unique_id, 128 + index, memory, 440)
+        kfd.append(replace(gpu, links=links[index]))
+        nodes += [f"/dev/dri/{minor}" for minor in minors]
+    return Node(
+        functions=functions,
+        kfd=kfd,
+        cpu_nodes=4,
         driver_versions={"amdgpu": "6.8.5"},
         device_nodes=nodes,
     )
@@ -239,6 +282,7 @@ def empty() -> Node:
 
 NODES: dict[str, Callable[[], Node]] = {
     "epn-mi50x8": epn_mi50x8,
+    "ex235a-mi250x4": ex235a_mi250x4,
     "perlmutter-a100x4": perlmutter_a100x4,
     "mixed-broken": mixed_broken,
     "pci400": pci400,

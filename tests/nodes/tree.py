@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nodes.description import AMD, Function, Node
+from nodes.description import AMD, Function, Node, XgmiLink
 
 
 def device_directory(root: Path, address: str) -> Path:
@@ -142,6 +142,7 @@ def write_nvidia(root: Path, node: Node) -> None:
 
 def write_kfd(root: Path, node: Node) -> None:
     topology = root / "sys/class/kfd/kfd/topology/nodes"
+    numbers = {gpu.address: number for number, gpu in enumerate(node.kfd, start=node.cpu_nodes)}
     for number in range(node.cpu_nodes):
         write(topology / str(number) / "properties", "cpu_cores_count 8\nsimd_count 0")
     for number, gpu in enumerate(node.kfd, start=node.cpu_nodes):
@@ -163,10 +164,37 @@ def write_kfd(root: Path, node: Node) -> None:
             "unique_id": gpu.unique_id,
         }
         folder = topology / str(number)
+        if gpu.links is not None:
+            properties["io_links_count"] = _write_links(folder, number, gpu.links, numbers)
         write(folder / "properties", "\n".join(f"{k} {v}" for k, v in properties.items()))
         bank = f"heap_type 1\nsize_in_bytes {gpu.memory_bytes}\nflags 0"
         write(folder / "mem_banks/0/properties", bank)
         write(folder / "gpu_id", str(10000 + number))
+
+
+def _write_links(
+    folder: Path, number: int, links: Sequence[XgmiLink], numbers: Mapping[str, int]
+) -> int:
+    """The first is the one to the processor, over PCI Express."""
+    rows = [(2, 0, 20, 31504), *((11, numbers[e.to], 15 * e.hops, e.bandwidth_mbs) for e in links)]
+    for index, (kind, to, weight, bandwidth) in enumerate(rows):
+        fields = {
+            "type": kind,
+            "version_major": 0,
+            "version_minor": 0,
+            "node_from": number,
+            "node_to": to,
+            "weight": weight,
+            "min_latency": 0,
+            "max_latency": 0,
+            "min_bandwidth": bandwidth and 312,
+            "max_bandwidth": bandwidth,
+            "recommended_transfer_size": 0,
+            "flags": 1,
+        }
+        text = "\n".join(f"{key} {value}" for key, value in fields.items())
+        write(folder / "io_links" / str(index) / "properties", text)
+    return len(rows)
 
 
 def make_device_nodes(root: Path, nodes: Sequence[str]) -> None:

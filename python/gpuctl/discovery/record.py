@@ -96,6 +96,7 @@ class RecordMaker:
         )
         record["id"] = id_of(device)
         record.setdefault("local_cpus", None)
+        record.setdefault("links", None)
 
     def _name(self, device: Device, record: dict[str, Any], sources: dict[str, list[str]]) -> None:
         names = device.names()

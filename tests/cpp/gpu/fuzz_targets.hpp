@@ -80,6 +80,12 @@ inline const std::vector<FuzzTarget>& fuzz_targets() {
        fuzz_kfd,
        {"simd_count 416\nsimd_per_cu 4\ngfx_target_version 90010\ndevice_id 29711\n"
         "location_id 25344\ndomain 0\ndrm_render_minor 128\nunique_id 18446744073709551615\n"}},
+      {"kfd link",
+       [](std::string_view bytes) {
+         const std::optional<KfdLink> link = parse_kfd_link(bytes);
+         must(!link || link->hops > 0);
+       },
+       {"type 11\nnode_from 4\nnode_to 5\nweight 15\nmax_bandwidth 200000\nflags 1\n"}},
       {"pci.ids",
        [](std::string_view bytes) {
          pci_ids_version(bytes);

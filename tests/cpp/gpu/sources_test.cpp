@@ -87,6 +87,24 @@ TEST_CASE("KFD: CPU nodes are no GPUs, banks tell the memory") {
   CHECK(node.compute_units == std::nullopt);
 }
 
+TEST_CASE("KFD: xGMI links, with hops and bandwidth where they are told") {
+  const auto text = [](const char* type, const char* weight, const char* bandwidth) {
+    return std::string("type ") + type + "\nnode_from 4\nnode_to 5\nweight " + weight +
+           "\nmax_bandwidth " + bandwidth;
+  };
+  const std::optional<KfdLink> near = parse_kfd_link(text("11", "15", "200000"));
+  REQUIRE(near);
+  CHECK(near->to == 5);
+  CHECK(near->hops == 1);
+  CHECK(near->bandwidth_bytes_per_s == 200'000'000'000U);
+  CHECK(parse_kfd_link(text("11", "13", "0"))->hops == 1);  // within one package
+  CHECK(parse_kfd_link(text("11", "30", "0"))->hops == 2);
+  CHECK_FALSE(parse_kfd_link(text("11", "30", "0"))->bandwidth_bytes_per_s);
+  CHECK_FALSE(parse_kfd_link(text("2", "20", "31504")));
+  CHECK_FALSE(parse_kfd_link("type 11\nweight 15"));
+  CHECK_FALSE(parse_kfd_link(""));
+}
+
 KfdNode kfd_node(unsigned number, const PciAddress& address, const std::string& unique_id) {
   KfdNode node;
   node.number = number;

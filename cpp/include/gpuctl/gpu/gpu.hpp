@@ -57,6 +57,14 @@ struct AllotmentReason {
   std::string detail;
 };
 
+// A way to another GPU of this node that does not lead over PCI. `hops`: 1 is direct.
+struct Link {
+  std::string id;    // of the GPU at its other end
+  std::string type;  // "xgmi"
+  unsigned hops = 1;
+  std::optional<std::uint64_t> bandwidth_bytes_per_s;
+};
+
 // A process that has device nodes of the GPU open.
 struct Holder {
   int pid = 0;
@@ -95,6 +103,7 @@ struct Gpu {
   std::optional<std::string> unique_id;  // AMD, hexadecimal
   std::optional<int> numa_node;
   std::optional<std::string> local_cpus;
+  std::optional<std::vector<Link>> links;  // by the order of the GPUs; empty: nothing tells
   std::optional<std::string> driver;
   std::optional<std::string> driver_version;
   std::optional<std::string> power_state;        // "D0", "D3cold"

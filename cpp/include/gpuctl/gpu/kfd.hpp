@@ -18,6 +18,13 @@
 
 namespace gpuctl::gpu {
 
+// An io_link of type xGMI to another node.
+struct KfdLink {
+  unsigned to = 0;
+  unsigned hops = 1;
+  std::optional<std::uint64_t> bandwidth_bytes_per_s;
+};
+
 struct KfdNode {
   unsigned number = 0;
   PciAddress address;      // as KFD says
@@ -28,7 +35,8 @@ struct KfdNode {
   std::optional<std::uint64_t> memory_bytes;
   std::optional<unsigned> render_minor;
   std::optional<int> compute_units;
-  bool has_cpu_cores = false;  // one node with the processor: an APU of before 2020
+  std::optional<std::vector<KfdLink>> links;  // empty: the node does not say how many it has
+  bool has_cpu_cores = false;                 // one node with the processor: an APU of before 2020
 };
 
 // The nodes of one card, by number: more than one are its partitions. `address` of each is the card's.
@@ -53,6 +61,9 @@ KfdTopology read_kfd(const HostFs& fs, ProblemSink& problems);
 
 // A node's `properties`, without its memory; nullopt for a processor.
 std::optional<KfdNode> parse_kfd_properties(unsigned number, std::string_view text);
+
+// An io_link's `properties`; nullopt for one that is not xGMI: PCI, or to memory.
+std::optional<KfdLink> parse_kfd_link(std::string_view text);
 
 // 90010 -> "gfx90a": major * 10000 + minor * 100 + stepping, the stepping printed in hexadecimal.
 std::optional<std::string> isa_of_target_version(std::uint64_t version);

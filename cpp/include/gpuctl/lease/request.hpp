@@ -14,8 +14,8 @@
 
 namespace gpuctl::lease {
 
-// All units of one request have this in common.
-enum class Together { anywhere, numa_node };
+// All units of one request have this in common. `link`: each is linked to each, directly and not over PCI.
+enum class Together { anywhere, numa_node, link };
 
 struct Request {
   gpu::Wish wish;                    // kind and number
