@@ -33,6 +33,8 @@ Json status_json(const gpu::Inventory& inventory, const lease::View& view,
     json["problems"].push_back(std::move(problem));
   }
   for (const Error& each : view.problems) json["problems"].push_back(lease::problem_json(each));
+  for (const lease::LostUnit& each : lease::lost_units(inventory.gpus, view))
+    json["problems"].push_back(lease::problem_json(each));
   json["repaired"] = view.repaired;
   json["ledger"] = path;
   return json;
@@ -52,7 +54,8 @@ Result<Seen> see(OpenLedger& opened, bool repair) {
 }
 
 int exit_code_of(const Seen& seen) {
-  const bool partial = !seen.inventory.problems.empty() || !seen.view.problems.empty();
+  const bool partial = !seen.inventory.problems.empty() || !seen.view.problems.empty() ||
+                       !lease::lost_units(seen.inventory.gpus, seen.view).empty();
   return partial ? 4 : seen.inventory.gpus.empty() ? 1 : 0;
 }
 
@@ -61,6 +64,8 @@ int answer(const Context& context, OpenLedger& opened, const Seen& seen) {
   if (context.json)
     return print(to_text(status_json(seen.inventory, seen.view, opened.ledger().path())), code);
   for (const Error& each : seen.view.problems) complain(printable(each.message()));
+  for (const lease::LostUnit& each : lease::lost_units(seen.inventory.gpus, seen.view))
+    complain(printable(lease::words_of(each)));
   for (const std::string& each : seen.view.repaired) complain("repaired: " + printable(each));
   return print(status_text(seen.inventory, seen.view), code);
 }

@@ -1,11 +1,20 @@
 #include "gpuctl/base/clock.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <array>
 #include <cstdio>
 #include <ctime>
 
+#include "gpuctl/base/fd.hpp"
+#include "gpuctl/base/host_paths.hpp"
+#include "gpuctl/base/parse.hpp"
+
 namespace gpuctl {
 namespace {
+
+constexpr ino_t kInitialTimeNamespace = 0xeffffffa;  // PROC_TIME_INIT_INO, since Linux 5.6
 
 Usec read_clock(clockid_t clock) {
   timespec now{};
@@ -24,9 +33,48 @@ std::string two_units(Usec big, const char* big_name, Usec small, const char* sm
   return text;
 }
 
+// "boottime       7200         0": seconds, which may be negative, and nanoseconds.
+Usec ahead_of_line(std::string_view line) {
+  std::vector<std::string_view> words;
+  for (const std::string_view word : split(line, ' ')) {
+    if (!word.empty()) words.push_back(word);
+  }
+  if (words.size() != 3 || words[0] != "boottime") return 0;
+  const bool behind = words[1].front() == '-';
+  const Result<std::uint64_t> seconds =
+      parse_unsigned(words[1].substr(behind ? 1 : 0), "offset", 10, 0xffffffff);
+  const Result<std::uint64_t> nanoseconds = parse_unsigned(words[2], "offset", 10, 999'999'999);
+  if (!seconds || !nanoseconds) return 0;
+  const auto whole = static_cast<Usec>(*seconds) * kUsecPerSec;
+  return (behind ? -whole : whole) + static_cast<Usec>(*nanoseconds / 1000);
+}
+
+Usec read_boottime_ahead() {
+  struct stat time_namespace{};
+  if (::stat(host_paths::kLiveSelfTimeNamespace, &time_namespace) != 0 ||
+      time_namespace.st_ino == kInitialTimeNamespace)
+    return 0;
+  constexpr std::size_t kMostBytes = 4096;
+  const Result<Fd> fd = open_at(AT_FDCWD, host_paths::kLiveSelfTimeOffsets, O_RDONLY);
+  const Result<std::string> text =
+      fd ? read_all(fd->get(), kMostBytes, host_paths::kLiveSelfTimeOffsets) : fail(fd.error());
+  if (!text) return 0;
+  for (const std::string_view line : split(*text, '\n')) {
+    if (const Usec ahead = ahead_of_line(line); ahead != 0) return ahead;
+  }
+  return 0;
+}
+
 }  // namespace
 
 Usec monotonic_usec() { return read_clock(CLOCK_MONOTONIC); }
+
+Usec boottime_ahead_usec() {
+  static const Usec ahead = read_boottime_ahead();
+  return ahead;
+}
+
+Usec boottime_usec() { return read_clock(CLOCK_BOOTTIME) - boottime_ahead_usec(); }
 
 Usec realtime_usec() { return read_clock(CLOCK_REALTIME); }
 

@@ -128,12 +128,19 @@ std::shared_ptr<PyLedger> open_ledger(const py::str& root, const std::optional<p
   });
 }
 
+lease::Together together_of(const std::optional<std::string>& same) {
+  if (!same) return lease::Together::anywhere;
+  if (*same != "numa" && *same != "link")
+    raise({ErrorCode::usage, 0, "", "`same` is `" + *same + "`: expected numa or link"});
+  return *same == "numa" ? lease::Together::numa_node : lease::Together::link;
+}
+
 lease::Request make_request(std::size_t count, const std::vector<py::str>& vendors,
                             const std::vector<py::str>& models,
                             const std::vector<py::str>& architectures,
                             std::optional<std::uint64_t> memory_bytes,
                             const std::vector<py::str>& only, const std::vector<py::str>& exclude,
-                            bool same_numa_node, bool allow_integrated,
+                            const std::optional<std::string>& same, bool allow_integrated,
                             const std::optional<py::str>& job, unsigned resubmission,
                             const py::str& command, std::optional<Usec> expires_in) {
   lease::Request request;
@@ -149,7 +156,7 @@ lease::Request make_request(std::size_t count, const std::vector<py::str>& vendo
   request.wish.memory_bytes = memory_bytes;
   request.only = as_bytes(only);
   request.exclude = as_bytes(exclude);
-  request.together = same_numa_node ? lease::Together::numa_node : lease::Together::anywhere;
+  request.together = together_of(same);
   request.allow_integrated = allow_integrated;
   if (job) request.job = lease::JobName{os_bytes(*job), resubmission, ""};
   request.command = os_bytes(command);
@@ -271,6 +278,8 @@ Json view_json(const gpu::Inventory& inventory, const lease::View& view) {
   for (const lease::Lease& each : view.leases) json["leases"].push_back(lease::to_json(each));
   for (const lease::Drain& each : view.drains) json["drains"].push_back(lease::to_json(each));
   for (const Error& each : view.problems) json["problems"].push_back(lease::problem_json(each));
+  for (const lease::LostUnit& each : lease::lost_units(inventory.gpus, view))
+    json["problems"].push_back(lease::problem_json(each));
   return json;
 }
 
@@ -309,10 +318,11 @@ std::string undrain(PyLedger& self, const py::str& unit_id, const py::str& reaso
       lease::to_json(unlocked([&] { return self.ledger().undrain(unit, words, check_passed); })));
 }
 
-std::optional<std::string> note_probe(PyLedger& self, const py::str& unit_id, bool hung) {
+std::optional<std::string> note_probe(PyLedger& self, const py::str& unit_id, bool hung,
+                                      Usec asked_ago_usec) {
   const std::string unit = os_bytes(unit_id);
   const std::optional<lease::Drain> made =
-      unlocked([&] { return self.ledger().note_probe(unit, hung); });
+      unlocked([&] { return self.ledger().note_probe(unit, hung, asked_ago_usec); });
   if (!made) return std::nullopt;
   return to_line(lease::to_json(*made));
 }
@@ -335,8 +345,8 @@ void bind_lease(py::module_& module) {
   py::class_<lease::Request>(module, "GpuRequest")
       .def(py::init(&make_request), py::kw_only(), py::arg("count"), py::arg("vendors"),
            py::arg("models"), py::arg("architectures"), py::arg("memory_bytes"), py::arg("only"),
-           py::arg("exclude"), py::arg("same_numa_node"), py::arg("allow_integrated"),
-           py::arg("job"), py::arg("resubmission"), py::arg("command"), py::arg("expires_usec"));
+           py::arg("exclude"), py::arg("same"), py::arg("allow_integrated"), py::arg("job"),
+           py::arg("resubmission"), py::arg("command"), py::arg("expires_usec"));
   py::class_<PyHeld>(module, "HeldLease")
       .def("json", &lease_of)
       .def("descriptors",
@@ -354,7 +364,8 @@ void bind_lease(py::module_& module) {
       .def("drain", &drain, py::arg("unit_id"), py::arg("level"), py::arg("reason"),
            py::arg("cause"), py::arg("for_usec"), py::arg("needs_check"))
       .def("undrain", &undrain, py::arg("unit_id"), py::arg("reason"), py::arg("check_passed"))
-      .def("note_probe", &note_probe, py::arg("unit_id"), py::arg("hung"))
+      .def("note_probe", &note_probe, py::arg("unit_id"), py::arg("hung"),
+           py::arg("asked_ago_usec"))
       .def("history", &history)
       .def("freeze", &freeze)
       .def_property_readonly("path", [](PyLedger& self) { return os_text(self.ledger().path()); });

@@ -38,7 +38,7 @@ Usec go_on_with(const JobDir& directory, Recorded& target, kill::Signaller& sign
 
 kill::Report end_members(const HostFs& fs, const JobDir& directory, const JobRecord& job,
                          Recorded& target, Usec grace, const std::vector<kill::Spared>& spared) {
-  kill::Signaller signaller(fs, job.supervisor.start_ticks);
+  kill::Signaller signaller(fs, proc::shown_ticks(job.supervisor));
   kill::Engine engine(fs, signaller, target, spared);
   kill::Schedule schedule;
   schedule.begin(SIGTERM, go_on_with(directory, target, signaller, grace), monotonic_usec());

@@ -60,7 +60,8 @@ std::vector<proc::Stat> Recorded::members(Why why) {
       if (below_init_.insert(each.pid).second) all.push_back(std::move(each));
     }
   }
-  for (proc::Stat& each : proc::marked(fs_, mark_of(job_.nonce), job_.supervisor.start_ticks)) {
+  for (proc::Stat& each :
+       proc::marked(fs_, mark_of(job_.nonce), proc::shown_ticks(job_.supervisor))) {
     if (below_init_.count(each.pid) == 0) all.push_back(std::move(each));
   }
   const auto is_dead = [](const proc::Stat& each) { return each.is_dead(); };
@@ -69,8 +70,8 @@ std::vector<proc::Stat> Recorded::members(Why why) {
 }
 
 bool Recorded::belongs(const proc::Stat& now) {
-  const bool is_init =
-      payload_ && now.pid == payload_->init.pid && now.start_ticks == payload_->init.start_ticks;
+  const bool is_init = payload_ && now.pid == payload_->init.pid &&
+                       proc::machine_ticks(now.start_ticks) == payload_->init.start_ticks;
   return is_init || below_init_.count(now.ppid) != 0 || (group_ && group_->belongs(now)) ||
          proc::environment_has(fs_, now.pid, mark_of(job_.nonce));
 }

@@ -68,7 +68,7 @@ bool fill_identity(Run& run) {
   run.here = *here;
   report.boot_id = self->boot_id;
   plan_group(run);
-  run.signaller = std::make_unique<kill::Signaller>(run.fs, self->start_ticks);
+  run.signaller = std::make_unique<kill::Signaller>(run.fs, proc::shown_ticks(*self));
 
   run.record.id = report.id;
   run.record.resubmission = report.resubmission;

@@ -11,7 +11,7 @@ namespace {
 void add_family(proc::TreeBuilder& builder, const HostFs& fs, const proc::Identity& head) {
   if (proc::judge(fs, head) != proc::Liveness::alive) return;
   Result<proc::Stat> stat = proc::read_stat(fs, head.pid);
-  if (!stat || stat->start_ticks != head.start_ticks) return;
+  if (!stat || proc::machine_ticks(stat->start_ticks) != head.start_ticks) return;
   builder.add(std::move(*stat), proc::FoundBy::root);
   builder.add_descendants(head.pid);
 }
@@ -47,7 +47,7 @@ Result<proc::Tree> tree_of_job(const HostFs& fs, int job_dir_fd, uid_t owner) {
   add_family(builder, fs, job->supervisor);
   if (const Result<PayloadRecord> payload = read_payload_record(job_dir_fd))
     add_payload(builder, fs, *payload, owner);
-  builder.add(proc::marked(fs, mark_of(job->nonce), job->supervisor.start_ticks, owner),
+  builder.add(proc::marked(fs, mark_of(job->nonce), proc::shown_ticks(job->supervisor), owner),
               proc::FoundBy::marker);
   return builder.finish();
 }

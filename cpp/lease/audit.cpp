@@ -7,23 +7,33 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <ctime>
 
 #include "gpuctl/base/host_fs.hpp"
 #include "gpuctl/base/json.hpp"
 #include "gpuctl/base/parse.hpp"
+#include "gpuctl/base/record.hpp"
 #include "steps.hpp"
 
 namespace gpuctl::lease::internal {
 namespace {
 
 constexpr off_t kMaxBytes = off_t{1} << 20;
+constexpr std::size_t kMaxKeptBytes = static_cast<std::size_t>(kMaxBytes) / 2;
 constexpr std::size_t kMaxReadBytes = std::size_t{8} << 20;
 constexpr std::size_t kUsualBytes = 320;  // of a line
 constexpr std::string_view kPrefix = "audit.";
 constexpr const char* kStampKey = "\"boot_usec\": ";
+constexpr std::string_view kLeaseKey = "\"lease\": \"";
+constexpr std::string_view kAside = ".1";
+constexpr std::string_view kNext = ".new";
 
-std::string name_for(uid_t uid) { return std::string(kPrefix) + std::to_string(uid) + ".jsonl"; }
+std::string name_for(uid_t uid, std::string_view suffix = "") {
+  return (std::string(kPrefix) + std::to_string(uid) + ".jsonl").append(suffix);
+}
+
+bool ends_with(std::string_view text, std::string_view end) {
+  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
 
 void add_text(std::string& line, std::string_view text) {
   const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
@@ -74,6 +84,18 @@ std::uint64_t stamp_of(const std::string& line) {
   return parse_unsigned(rest.substr(0, rest.find(',')), "stamp").value_or(0U);
 }
 
+// Empty where it tells of no lease.
+std::string_view lease_of(std::string_view line) {
+  const std::size_t at = line.find(kLeaseKey);
+  if (at == std::string_view::npos) return {};
+  const std::string_view rest = line.substr(at + kLeaseKey.size());
+  return rest.substr(0, rest.find('"'));
+}
+
+bool is_ours(const struct stat& status) {
+  return status.st_nlink == 1 && S_ISREG(status.st_mode) && status.st_uid == ::geteuid();
+}
+
 void read_lines(int ledger_fd, const std::string& name, std::vector<std::string>& lines) {
   const Result<Fd> fd = open_at(ledger_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   struct stat status{};
@@ -87,18 +109,18 @@ void read_lines(int ledger_fd, const std::string& name, std::vector<std::string>
 
 }  // namespace
 
-Usec boottime_usec() {
-  timespec now{};
-  ::clock_gettime(CLOCK_BOOTTIME, &now);
-  return static_cast<Usec>(now.tv_sec) * kUsecPerSec + now.tv_nsec / 1000;
-}
-
 Result<void> Audit::reopen(int ledger_fd) {
   const std::string name = name_for(uid_);
+  const std::string next = name_for(uid_, kNext);
   constexpr int kFlags = O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK;
   Result<Fd> fd = open_at(ledger_fd, name, kFlags);
   if (!fd && fd.error().code == ErrorCode::not_found) {
-    fd = open_at(ledger_fd, name, kFlags | O_CREAT | O_EXCL, 0644);
+    // Who put the file aside died before the new one had its name.
+    struct stat status{};
+    const bool ready = ::fstatat(ledger_fd, next.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+                       is_ours(status) &&
+                       ::renameat(ledger_fd, next.c_str(), ledger_fd, name.c_str()) == 0;
+    fd = open_at(ledger_fd, name, ready ? kFlags : kFlags | O_CREAT | O_EXCL, 0644);
     if (fd) static_cast<void>(::fchmod(fd->get(), 0644) == 0);  // others may not read it then
   }
   if (!fd) return fail(std::move(fd).error());
@@ -106,15 +128,9 @@ Result<void> Audit::reopen(int ledger_fd) {
   return {};
 }
 
-// Another process of this user may have put the file aside meanwhile.
-Result<void> Audit::make_ready(int ledger_fd) {
-  if (ready_ && size_ < kMaxBytes) return {};
-  ready_ = false;
+Result<void> Audit::open_current(int ledger_fd) {
   struct stat status{};
-  const auto current = [&] {
-    return fd_ && ::fstat(fd_.get(), &status) == 0 && status.st_nlink == 1 &&
-           S_ISREG(status.st_mode) && status.st_uid == ::geteuid();
-  };
+  const auto current = [&] { return fd_ && ::fstat(fd_.get(), &status) == 0 && is_ours(status); };
   if (!current()) {
     fd_.reset();
     if (Result<void> opened = reopen(ledger_fd); !opened) return opened;
@@ -122,13 +138,59 @@ Result<void> Audit::make_ready(int ledger_fd) {
       return fail(ErrorCode::permission, name_for(uid_), "not a plain file of this user");
   }
   size_ = status.st_size;
-  ready_ = size_ < kMaxBytes;
-  if (ready_) return {};
+  return {};
+}
+
+// Another process of this user may have done so meanwhile: a file that is put aside is a full one.
+bool Audit::is_put_aside(int ledger_fd) const {
+  struct stat ours{};
+  struct stat named{};
+  return ::fstat(fd_.get(), &ours) != 0 ||
+         ::fstatat(ledger_fd, name_for(uid_).c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0 ||
+         ours.st_ino != named.st_ino;
+}
+
+Result<void> Audit::make_ready(int ledger_fd) {
+  if (ready_ && size_ < kMaxBytes) return {};
+  ready_ = false;
+  if (Result<void> opened = open_current(ledger_fd); !opened) return opened;
+  if (size_ >= kMaxBytes && is_put_aside(ledger_fd)) {
+    fd_.reset();
+    if (Result<void> opened = open_current(ledger_fd); !opened) return opened;
+  }
+  if (size_ >= kMaxBytes) {
+    if (Result<void> done = put_aside(ledger_fd); !done) return done;
+  }
+  ready_ = true;
+  return {};
+}
+
+// Of the file that is about to be forgotten; the newest, should they be too many.
+std::string Audit::lines_to_keep(int ledger_fd) const {
+  std::vector<std::string> lines;
+  read_lines(ledger_fd, name_for(uid_, kAside), lines);
+  const std::vector<std::string> live = live_ ? live_() : std::vector<std::string>();
+  std::string text;
+  for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
+    const bool kept = std::find(live.begin(), live.end(), lease_of(*line)) != live.end();
+    if (kept && text.size() + line->size() < kMaxKeptBytes) text = *line + "\n" + text;
+  }
+  return text;
+}
+
+// A full file system must not stop the ledger: the file then grows on.
+Result<void> Audit::put_aside(int ledger_fd) {
   const std::string name = name_for(uid_);
-  const std::string aside = name + ".1";
+  const std::string next = name_for(uid_, kNext);
+  const std::string aside = name_for(uid_, kAside);
+  if (!replace_file(ledger_fd, next, lines_to_keep(ledger_fd), 0644)) return {};
+  static_cast<void>(::fchmodat(ledger_fd, next.c_str(), 0644, 0) == 0);  // whatever the umask is
+  step("audit next");
   if (::renameat(ledger_fd, name.c_str(), ledger_fd, aside.c_str()) != 0) return {};
-  size_ = 0;
-  return reopen(ledger_fd);
+  step("audit aside");
+  fd_.reset();
+  if (::renameat(ledger_fd, next.c_str(), ledger_fd, name.c_str()) == 0) step("audit anew");
+  return open_current(ledger_fd);
 }
 
 Result<void> Audit::append(int ledger_fd, const std::string& line) {
@@ -180,12 +242,15 @@ std::vector<std::string> read_audit(int ledger_fd) {
   if (!again) return lines;
   const std::vector<std::string> names =
       Dir(std::move(*again), "ledger").names().value_or(std::vector<std::string>());
-  for (const bool aside : {true, false}) {
-    for (const std::string& name : names) {
-      const bool is_audit = name.compare(0, kPrefix.size(), kPrefix) == 0;
-      if (is_audit && (name.size() > 2 && name.compare(name.size() - 2, 2, ".1") == 0) == aside)
-        read_lines(ledger_fd, name, lines);
-    }
+  const auto has = [&](std::string_view name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  for (const std::string& name : names) {
+    const std::string_view text = name;
+    const std::string_view base =
+        ends_with(text, kNext) ? text.substr(0, text.size() - kNext.size()) : text;
+    const bool is_audit = text.substr(0, kPrefix.size()) == kPrefix;
+    if (is_audit && (base == text || !has(base))) read_lines(ledger_fd, name, lines);
   }
   std::stable_sort(lines.begin(), lines.end(), [](const std::string& a, const std::string& b) {
     return stamp_of(a) < stamp_of(b);

@@ -4,11 +4,13 @@
 //   {"at": "…Z", "boot_usec": 1234, "event": "granted", "lease": "3f9a…", "uid": 1000, "pid": 4711, "job": "123",
 //    "units": ["0000:63:00.0"], "reason": "…"}
 //
-// Above a mebibyte the file becomes audit.UID.jsonl.1 and that one is forgotten. Written under the ledger's lock.
+// Above a mebibyte the file becomes audit.UID.jsonl.1. Of the one that it replaces the lines of leases that still live are
+// kept: they begin the new file, which is made ready as audit.UID.jsonl.new. Written under the ledger's lock.
 #pragma once
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,9 +20,12 @@
 
 namespace gpuctl::lease::internal {
 
+// The ids of this user's leases that are not over.
+using LiveLeases = std::function<std::vector<std::string>()>;
+
 class Audit {
  public:
-  explicit Audit(uid_t uid) : uid_(uid) {}
+  explicit Audit(uid_t uid, LiveLeases live = {}) : uid_(uid), live_(std::move(live)) {}
 
   // The ledger's lock was free meanwhile: the file may have been put aside, which is looked for at the next line.
   void look_again() { ready_ = false; }
@@ -37,17 +42,20 @@ class Audit {
  private:
   Result<void> append(int ledger_fd, const std::string& line);
   Result<void> make_ready(int ledger_fd);
+  Result<void> open_current(int ledger_fd);
   Result<void> reopen(int ledger_fd);
+  bool is_put_aside(int ledger_fd) const;
+  Result<void> put_aside(int ledger_fd);
+  std::string lines_to_keep(int ledger_fd) const;
 
   uid_t uid_;
+  LiveLeases live_;
   Fd fd_;
   bool ready_ = false;
   off_t size_ = 0;
 };
 
-Usec boottime_usec();
-
-// All lines of all users, oldest first.
+// All lines of all users, oldest first. Under the ledger's lock.
 std::vector<std::string> read_audit(int ledger_fd);
 
 }  // namespace gpuctl::lease::internal

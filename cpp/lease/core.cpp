@@ -117,6 +117,15 @@ Book read_book(Core& core) {
   return book;
 }
 
+std::vector<std::string> live_leases(const Core& core) {
+  std::vector<std::string> ids;
+  Result<std::optional<Table>> table =
+      Table::open_other(core.dir.get(), core.uid, core.here.boot_id, true);
+  if (!table || !*table || !(*table)->read()) return ids;
+  for (const Slot& slot : (*table)->slots()) ids.push_back(load(**table, slot).lease.id);
+  return ids;
+}
+
 bool is_locked(const Core& core, const Book& book, const Stored& stored) {
   if (stored.lease.uid == core.uid && core.our_slots.count(stored.slot) != 0) return true;
   const Table* table = book.table_of(core, stored.lease.uid);

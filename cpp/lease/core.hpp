@@ -73,6 +73,9 @@ struct Book {
 Result<void> open_own_table(Core& core);
 Book read_book(Core& core);
 
+// The ids of our leases that are on record now.
+std::vector<std::string> live_leases(const Core& core);
+
 // The holder's slot is locked, by us or by anybody.
 bool is_locked(const Core& core, const Book& book, const Stored& stored);
 

@@ -114,6 +114,7 @@ Result<void> Ledger::note_payload(const std::string& lease_id, const JobName& jo
     if (stored.lease.id != lease_id || stored.defect) continue;
     stored.lease.job = job;
     stored.lease.payload = payload;
+    stored.lease.payload->supervisor = impl_->self;
     const std::string text = internal::body_text(stored);
     if (Result<void> body = impl_->own->write_body(stored.slot, text); !body) return body;
     stored.entry.body_bytes = static_cast<std::uint32_t>(text.size());

@@ -31,7 +31,8 @@ Json payload_json(const Payload& payload) {
   return {{"init", payload.init ? to_json(*payload.init) : Json(nullptr)},
           {"cgroup_path", json_or_null(payload.cgroup_path)},
           {"cgroup_inode",
-           payload.cgroup_inode == 0 ? Json(nullptr) : Json(std::to_string(payload.cgroup_inode))}};
+           payload.cgroup_inode == 0 ? Json(nullptr) : Json(std::to_string(payload.cgroup_inode))},
+          {"supervisor", payload.supervisor ? to_json(*payload.supervisor) : Json(nullptr)}};
 }
 
 Json to_json(const Blocker& blocker) {
@@ -97,6 +98,50 @@ Json problem_json(const Error& error) {
           {"path",
            error.path.empty() || error.path == "ledger_scope" ? Json(nullptr) : Json(error.path)},
           {"detail", error.path == "ledger_scope" ? error.detail : error.message()}};
+}
+
+namespace {
+
+LostUnit lost_unit(const Lease& lease, const Unit& unit, const std::vector<gpu::Gpu>& gpus) {
+  LostUnit lost{lease.id, unit, std::nullopt};
+  for (const gpu::Gpu& each : gpus) {
+    const bool same = unit.uuid && unit_of(each).uuid == unit.uuid;
+    if (same && !unit.parent_id && !each.parent_id) lost.moved_to = each.id;
+  }
+  return lost;
+}
+
+bool is_there(const Unit& unit, const std::vector<gpu::Gpu>& gpus) {
+  return std::any_of(gpus.begin(), gpus.end(), [&](const gpu::Gpu& each) {
+    const Unit found = unit_of(each);
+    return found.id == unit.id && (!found.uuid || !unit.uuid || found.uuid == unit.uuid);
+  });
+}
+
+}  // namespace
+
+std::vector<LostUnit> lost_units(const std::vector<gpu::Gpu>& gpus, const View& view) {
+  std::vector<LostUnit> lost;
+  for (const Lease& lease : view.leases) {
+    for (const Unit& unit : lease.units) {
+      if (!is_there(unit, gpus)) lost.push_back(lost_unit(lease, unit, gpus));
+    }
+  }
+  return lost;
+}
+
+std::string words_of(const LostUnit& lost) {
+  const std::string what = "GPU " + lost.unit.id + " of lease " + lost.lease_id;
+  if (lost.moved_to) return what + " is at " + *lost.moved_to + " now: it is not given to others";
+  return what + " is not on this node any more";
+}
+
+Json problem_json(const LostUnit& lost) {
+  return {
+      {"pci_address", lost.unit.pci_address.empty() ? Json(nullptr) : Json(lost.unit.pci_address)},
+      {"code", lost.moved_to ? "gpu_moved" : "gpu_gone"},
+      {"path", nullptr},
+      {"detail", words_of(lost)}};
 }
 
 bool is_available(const gpu::Gpu& gpu, const View& view) {

@@ -44,10 +44,10 @@ std::string name_of_process(const HostFs& live, pid_t pid) {
 }
 
 void add_members(const HostFs& live, const Dir& cgroup, const std::string& path, Proof& proof) {
-  const Result<std::string> pids = cgroup.read("cgroup.procs");
+  const std::string pids = cgroup.read("cgroup.procs").value_or(std::string());
   const std::string what = "is in the job's cgroup " + path;
   const std::size_t before = proof.blockers.size();
-  for (const std::string_view line : split(pids.value_or(std::string()), '\n')) {
+  for (const std::string_view line : split(pids, '\n')) {
     const Result<std::uint64_t> pid = parse_unsigned(line, "pid", 10, 0x7fffffff);
     if (pid && *pid > 0)
       proof.blockers.push_back(
@@ -71,7 +71,7 @@ bool was_there_before(const HostFs& live, const gpu::Holder& holder, const Store
   if (holder.pid == stored.lease.holder.pid) return false;
   const Result<proc::Stat> stat = proc::read_stat(live, holder.pid);
   return stat && stored.lease.granted_boot > 0 &&
-         stat->start_ticks < ticks_of(stored.lease.granted_boot);
+         proc::machine_ticks(stat->start_ticks) < ticks_of(stored.lease.granted_boot);
 }
 
 std::string nodes_text(const std::vector<std::string>& nodes) {

@@ -40,7 +40,7 @@ Result<void> open_places(Core& core) {
 Result<void> open_identity(Core& core) {
   core.uid = internal::uid_on_node(core.live);
   core.in_user_namespace = internal::in_user_namespace(core.live);
-  core.audit = internal::Audit(core.uid);
+  core.audit = internal::Audit(core.uid, [&core] { return internal::live_leases(core); });
   core.process = ::getpid();
   const Result<proc::Here> here = proc::read_here(core.live);
   if (!here) return fail(here.error());
@@ -85,6 +85,15 @@ internal::Judge judge_of(const Core& core) {
   return {core.live, *core.place.hardware, core.uid, core.here.pid_namespace};
 }
 
+// Who reserved may be gone, and the supervisor that it started with the lease's locks goes on: then that is the holder.
+proc::Identity holder_now(const Core& core, const Lease& lease) {
+  const bool passed_on =
+      lease.payload && lease.payload->supervisor &&
+      proc::judge(core.live, lease.holder) == proc::Liveness::dead &&
+      proc::judge(core.live, *lease.payload->supervisor) == proc::Liveness::alive;
+  return passed_on ? *lease.payload->supervisor : lease.holder;
+}
+
 // What a viewer adds to a record: is its holder alive, and if not, who keeps its units.
 void look_closer(const Core& core, const Book& book, internal::Judge& judge, Stored& stored) {
   Lease& lease = stored.lease;
@@ -94,6 +103,7 @@ void look_closer(const Core& core, const Book& book, internal::Judge& judge, Sto
   }
   if (lease.way == Way::held || lease.state == State::waiting) {
     lease.holder_alive = internal::is_locked(core, book, stored);
+    lease.holder = holder_now(core, lease);
   } else {
     const internal::Standing standing = judge.owner(stored);
     lease.holder_alive = standing == internal::Standing::alive;
@@ -253,6 +263,8 @@ Proof Ledger::prove(const Lease& lease) const {
 }
 
 Result<std::vector<std::string>> Ledger::history() const {
+  const Result<Critical> critical = Critical::enter(*impl_, false);
+  if (!critical) return fail(critical.error());
   return internal::read_audit(impl_->dir.get());
 }
 

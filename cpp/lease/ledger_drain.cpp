@@ -1,6 +1,8 @@
 // Draining: by the administrator, and by the health rules.
 #include <fcntl.h>
 
+#include <algorithm>
+
 #include "core.hpp"
 #include "drains.hpp"
 #include "gpuctl/base/record.hpp"
@@ -12,6 +14,38 @@ constexpr std::uint64_t kHungInARow = 3;  // one may be the driver at work
 constexpr const char* kProbesKind = "probes";
 
 std::string probes_name(uid_t uid) { return "probes." + std::to_string(uid); }
+
+// How many probes of each unit hung in a row, as this user has seen them since boot.
+class ProbeCounts {
+ public:
+  explicit ProbeCounts(const internal::Core& core)
+      : core_(core), name_(probes_name(core.uid)), record_(kProbesKind, 1) {
+    Result<Record> known = read_record(core.dir.get(), name_, kProbesKind, 1);
+    if (known && known->find("boot_id") == core.here.boot_id) record_ = std::move(*known);
+    record_.set("boot_id", core.here.boot_id);
+  }
+
+  std::uint64_t of(const std::string& unit_id) const {
+    return record_.get_unsigned("hung." + unit_id).value_or(0U);
+  }
+
+  // A question that was asked before the last one was given up is no other one: two programs that ask at once are one probe.
+  bool is_another(const std::string& unit_id, Usec asked_boot) const {
+    const auto last = static_cast<Usec>(record_.get_unsigned("at." + unit_id).value_or(0U));
+    return of(unit_id) == 0 || asked_boot >= last;
+  }
+
+  Result<void> set(const std::string& unit_id, std::uint64_t count) {
+    record_.set("hung." + unit_id, count);
+    record_.set("at." + unit_id, static_cast<std::uint64_t>(boottime_usec()));
+    return write_record(core_.dir.get(), name_, record_);
+  }
+
+ private:
+  const internal::Core& core_;
+  std::string name_;
+  Record record_;
+};
 
 Result<void> require_right(const internal::Core& core) {
   if (internal::may_drain(core, core.uid)) return {};
@@ -40,6 +74,15 @@ Result<Drain> write_word(internal::Core& core, const Drain& drain) {
     return fail(told.error());
   if (Result<void> said = internal::say(core, drain); !said) return fail(said.error());
   return drain;
+}
+
+// A quarantine must not weaken what an administrator has ordered.
+bool gets_no_jobs(const internal::Core& core, const std::string& unit_id) {
+  std::vector<Error> problems;
+  const std::vector<Drain> drains = internal::read_drains(core, internal::names_in(core), problems);
+  return std::any_of(drains.begin(), drains.end(), [&](const Drain& each) {
+    return each.unit_id == unit_id && each.level != DrainLevel::inform;
+  });
 }
 
 }  // namespace
@@ -71,24 +114,27 @@ Result<Drain> Ledger::undrain(const std::string& unit_id, const std::string& rea
     word.at = realtime_usec();
     word.by_uid = impl_->uid;
     word.until.reset();
+    if (ProbeCounts counts(*impl_); counts.of(unit_id) > 0)  // what it did before is judged
+      static_cast<void>(counts.set(unit_id, 0).has_value());
     return write_word(*impl_, word);
   }
   return fail(ErrorCode::not_found, unit_id, "it is not drained");
 }
 
-Result<std::optional<Drain>> Ledger::note_probe(const std::string& unit_id, bool hung) {
+Result<std::optional<Drain>> Ledger::note_probe(const std::string& unit_id, bool hung,
+                                                Usec asked_ago) {
   if (Result<void> may = require_right(*impl_); !may) return fail(may.error());
   Result<internal::Critical> critical = internal::Critical::enter(*impl_);
   if (!critical) return fail(critical.error());
-  const std::string name = probes_name(impl_->uid);
-  Result<Record> known = read_record(impl_->dir.get(), name, kProbesKind, 1);
-  Record record = known ? std::move(*known) : Record(kProbesKind, 1);
-  const std::string key = "hung." + unit_id;
-  const std::uint64_t count = hung ? record.get_unsigned(key).value_or(0U) + 1 : 0;
-  record.set(key, count);
-  if (Result<void> written = write_record(impl_->dir.get(), name, record); !written)
+  ProbeCounts counts(*impl_);
+  const std::uint64_t before = counts.of(unit_id);
+  const bool counts_now = hung && counts.is_another(unit_id, boottime_usec() - asked_ago);
+  if (hung ? !counts_now : before == 0) return std::optional<Drain>();
+  const std::uint64_t count = hung ? before + 1 : 0;
+  const bool enough = count >= kHungInARow;
+  if (Result<void> written = counts.set(unit_id, enough ? 0 : count); !written)
     return fail(written.error());
-  if (count < kHungInARow) return std::optional<Drain>();
+  if (!enough || gets_no_jobs(*impl_, unit_id)) return std::optional<Drain>();
   DrainOrder order;
   order.unit_id = unit_id;
   order.cause = "health";

@@ -91,6 +91,8 @@ void load_payload(Stored& stored, const std::string& text, const std::string& pa
   if (!record) return;
   Payload payload;
   if (Result<proc::Identity> init = proc::load_identity(*record, "init")) payload.init = *init;
+  if (Result<proc::Identity> supervisor = proc::load_identity(*record, "supervisor"))
+    payload.supervisor = *supervisor;
   payload.cgroup_path = record->find("cgroup");
   payload.cgroup_inode = record->get_unsigned("cgroup_inode").value_or(0U);
   stored.lease.payload = std::move(payload);
@@ -117,6 +119,7 @@ std::string body_text(const Stored& stored) {
 std::string payload_text(const Payload& payload) {
   Record record(kPayloadKind, kRecordVersion);
   if (payload.init) store(record, "init", *payload.init);
+  if (payload.supervisor) store(record, "supervisor", *payload.supervisor);
   if (payload.cgroup_path) record.set("cgroup", *payload.cgroup_path);
   record.set("cgroup_inode", payload.cgroup_inode);
   return record.to_text();

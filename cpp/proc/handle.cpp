@@ -137,7 +137,8 @@ Result<Stat> Handle::read_stat(const HostFs& fs) const {
 Result<Identity> Handle::identify(const HostFs& fs, const Here& here) const {
   const Result<Stat> stat = read_stat(fs);
   if (!stat) return fail(stat.error());
-  Identity identity{here.boot_id, here.pid_namespace, pid_, stat->start_ticks, std::nullopt};
+  Identity identity{here.boot_id, here.pid_namespace, pid_, machine_ticks(stat->start_ticks),
+                    std::nullopt};
   if (kind_ == Kind::pidfd) identity.pidfs_inode = internal::unique_inode(fd_.get());
   return identity;
 }

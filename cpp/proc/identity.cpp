@@ -5,12 +5,19 @@
 #include <cerrno>
 #include <csignal>
 
+#include "gpuctl/base/clock.hpp"
 #include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/parse.hpp"
 #include "pidfs.hpp"
 
 namespace gpuctl::proc {
 namespace {
+
+// Modulo 2^64: it may be negative.
+std::uint64_t ticks_ahead() {
+  const Usec ahead = boottime_ahead_usec();
+  return ahead == 0 ? 0 : static_cast<std::uint64_t>(ahead * ::sysconf(_SC_CLK_TCK) / kUsecPerSec);
+}
 
 std::string process_path(pid_t pid, const std::string& name) {
   return std::string(host_paths::kProc) + "/" + std::to_string(pid) + "/" + name;
@@ -67,6 +74,10 @@ Result<Here> read_here(const HostFs& fs) {
   return Here{*boot_id, *pid_namespace};
 }
 
+std::uint64_t machine_ticks(std::uint64_t shown_ticks) { return shown_ticks - ticks_ahead(); }
+
+std::uint64_t shown_ticks(const Identity& identity) { return identity.start_ticks + ticks_ahead(); }
+
 Result<Identity> identify(const HostFs& fs, const Here& here, pid_t pid) {
   const Result<Handle> handle = Handle::open(fs, pid);
   if (!handle) return fail(handle.error());
@@ -82,14 +93,15 @@ Liveness judge(const HostFs& fs, const Identity& identity) {
 
   const Result<Handle> handle = Handle::open(fs, identity.pid);
   if (!handle) return judge_without_handle(handle.error(), identity.pid);
-  if (handle->kind() == Handle::Kind::pidfd && identity.pidfs_inode) {
-    const std::optional<std::uint64_t> inode = internal::unique_inode(handle->fd());
-    if (inode && *inode != *identity.pidfs_inode) return Liveness::dead;
-  }
   if (handle->has_ended(fs)) return Liveness::dead;
+  if (handle->kind() == Handle::Kind::pidfd && identity.pidfs_inode) {
+    if (const std::optional<std::uint64_t> inode = internal::unique_inode(handle->fd()))
+      return *inode == *identity.pidfs_inode ? Liveness::alive : Liveness::dead;
+  }
   const Result<Stat> stat = handle->read_stat(fs);
   if (!stat) return handle->exists() ? Liveness::unknown : Liveness::dead;  // hidepid
-  return stat->start_ticks == identity.start_ticks ? Liveness::alive : Liveness::dead;
+  const bool same = machine_ticks(stat->start_ticks) == identity.start_ticks;
+  return same ? Liveness::alive : Liveness::dead;
 }
 
 void store(Record& record, const std::string& prefix, const Identity& identity) {

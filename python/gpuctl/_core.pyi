@@ -201,7 +201,7 @@ class GpuRequest:
         memory_bytes: int | None,
         only: Sequence[str],
         exclude: Sequence[str],
-        same_numa_node: bool,
+        same: str | None,
         allow_integrated: bool,
         job: str | None,
         resubmission: int,
@@ -238,7 +238,7 @@ class Ledger:
         needs_check: bool,
     ) -> str: ...
     def undrain(self, unit_id: str, reason: str, check_passed: bool) -> str: ...
-    def note_probe(self, unit_id: str, hung: bool) -> str | None: ...
+    def note_probe(self, unit_id: str, hung: bool, asked_ago_usec: int) -> str | None: ...
     def history(self) -> list[str]: ...
     def freeze(self) -> None:
         """Looks at the node now and takes it as it is for every later request."""

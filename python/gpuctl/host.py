@@ -94,7 +94,7 @@ class Host:
         """All `gpus` or UnavailableError, which says why for each.
 
         `wish` as in leases.make_request: vendor, model, architecture, min_memory, only, exclude,
-        same_numa_node, allow_integrated, job. `wait`: how long for those that are taken, first
+        same_numa_node, same_link, allow_integrated, job. `wait`: how long for those taken, first
         come first served; `stop` is asked whenever a signal came.
         """
         from gpuctl.leases import hold, make_request
@@ -157,11 +157,17 @@ class Host:
         """Give it jobs again; `check_passed`: it was proven that the GPU computes."""
         return dict(json.loads(self.ledger().undrain(gpu, reason, check_passed)))
 
-    def note_probe(self, gpu: str, hung: bool) -> Mapping[str, Any] | None:
+    def note_probe(
+        self, gpu: str, hung: bool, *, asked_ago: Duration = 0
+    ) -> Mapping[str, Any] | None:
         """What became of a question to the GPU. The third one in a row that hung makes a
-        quarantine, whose record is returned.
+        quarantine, whose record is returned. `asked_ago`: how long ago it was asked; one that was
+        asked while the one before was still waited for does not count twice.
         """
-        text = self.ledger().note_probe(gpu, hung)
+        from gpuctl.leases import wait_usec
+
+        usec = wait_usec(asked_ago, "asked_ago") or 0
+        text = self.ledger().note_probe(gpu, hung, usec)
         return None if text is None else dict(json.loads(text))
 
     def __repr__(self) -> str:

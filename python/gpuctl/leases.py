@@ -173,13 +173,16 @@ def make_request(
     only: Wishes = None,
     exclude: Wishes = None,
     same_numa_node: bool = False,
+    same_link: bool = False,
     allow_integrated: bool = False,
     job: str | None = None,
     resubmission: int = 0,
     command: str = "",
     expires: Duration | None = None,
 ) -> _core.GpuRequest:
-    """UsageError for what cannot be asked for."""
+    """UsageError for what cannot be asked for. `same_link`: each is linked to each, directly and
+    not over PCI.
+    """
     if isinstance(gpus, bool) or not isinstance(gpus, int) or gpus < 1:
         raise UsageError(f"`gpus` is {gpus!r}, give a whole number from 1")
     if job is not None:
@@ -192,13 +195,19 @@ def make_request(
         memory_bytes=_bytes(min_memory),
         only=_texts(only),
         exclude=_texts(exclude),
-        same_numa_node=same_numa_node,
+        same=_same(same_numa_node, same_link),
         allow_integrated=allow_integrated,
         job=job,
         resubmission=resubmission,
         command=command,
         expires_usec=wait_usec(expires, "expires"),
     )
+
+
+def _same(numa_node: bool, link: bool) -> str | None:
+    if numa_node and link:
+        raise UsageError("`same_numa_node` and `same_link` do not go together: give one of them")
+    return "numa" if numa_node else "link" if link else None
 
 
 def hold(

@@ -9,35 +9,14 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import pytest
+from ledger_site import Ledger, Run
+from nodes.compose import compose
 from schemas import validate
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 FIRST, SECOND = "0000:23:00.0", "0000:26:00.0"
-
-
-class Ledger:
-    """One node with its ledger, and `gpuctl` on it."""
-
-    def __init__(self, gpuctl: Run, root: Path, state: Path) -> None:
-        self._gpuctl = gpuctl
-        self.places = ("--root", str(root), "--state-dir", str(state))
-        self.root, self.state = root, state
-
-    def run(self, verb: str, *words: object, **more: Any) -> subprocess.CompletedProcess[str]:
-        return self._gpuctl(verb, *self.places, *words, **more)
-
-    def json(self, verb: str, *words: object, code: int = 0) -> dict[str, Any]:
-        done = self.run(verb, "--json", *words)
-        assert done.returncode == code, done.stderr
-        answer: dict[str, Any] = json.loads(done.stdout)
-        validate(f"{'history' if '--history' in words else verb}.json", answer)
-        return answer
-
-    def gpu_ids(self) -> list[str]:
-        return [gpu["id"] for gpu in self.json("status")["gpus"]]
 
 
 @pytest.fixture
@@ -116,7 +95,7 @@ def test_run_takes_and_gives_back(ledger: Ledger, tmp_path: Path) -> None:
 
 def test_two_runs_never_get_the_same_gpu(ledger: Ledger) -> None:
     inner = ["--gpus", "4", "--", "sh", "-c", "echo $ROCR_VISIBLE_DEVICES; exec cat"]
-    command = [os.fspath(binary(ledger)), "run", "-q", *ledger.places, *inner]
+    command = [ledger.binary, "run", "-q", *ledger.places, *inner]
     with ExitStack() as stack:
         first, second = (
             stack.enter_context(
@@ -137,7 +116,7 @@ def test_two_runs_never_get_the_same_gpu(ledger: Ledger) -> None:
 
 
 def test_a_waiting_run_is_served_when_its_turn_comes(ledger: Ledger) -> None:
-    holder = [os.fspath(binary(ledger)), "reserve", "-q", *ledger.places, "--gpus", "8"]
+    holder = [ledger.binary, "reserve", "-q", *ledger.places, "--gpus", "8"]
     with subprocess.Popen(
         [*holder, "--", "sh", "-c", "echo; exec cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as first:
@@ -145,7 +124,7 @@ def test_a_waiting_run_is_served_when_its_turn_comes(ledger: Ledger) -> None:
         waiter = subprocess.Popen(
             [*holder, "--wait", "60s", "--", "echo", "served"], stdout=subprocess.PIPE
         )
-        wait_for_state(ledger, "waiting")
+        ledger.wait_for_state("waiting")
         os.kill(first.pid, signal.SIGKILL)
         out, _ = waiter.communicate(timeout=60)
     assert (out, waiter.returncode) == (b"served\n", 0)
@@ -153,9 +132,9 @@ def test_a_waiting_run_is_served_when_its_turn_comes(ledger: Ledger) -> None:
 
 def test_a_waiting_run_can_be_told_to_stop(ledger: Ledger, owner: subprocess.Popen[bytes]) -> None:
     ledger.json("reserve", "--owner-pid", owner.pid, "--gpus", 8)
-    command = [os.fspath(binary(ledger)), "run", *ledger.places, "--gpus", "1", "--wait", "10m"]
+    command = [ledger.binary, "run", *ledger.places, "--gpus", "1", "--wait", "10m"]
     with subprocess.Popen([*command, "--", "true"], stderr=subprocess.PIPE) as waiter:
-        wait_for_state(ledger, "waiting")
+        ledger.wait_for_state("waiting")
         waiter.terminate()
         _, words = waiter.communicate(timeout=60)
     assert waiter.returncode == 125
@@ -179,9 +158,75 @@ def test_a_drained_gpu_gets_no_job_and_the_rest_does(ledger: Ledger) -> None:
     assert ledger.run("run", "--gpus", 8, "--", "true").returncode == 0
 
 
+def test_flags_may_stand_before_and_after_the_gpu(ledger: Ledger) -> None:
+    first = ledger.gpu_ids()[0]
+    json_last = ("drain", "--reason", "fan", first, "--json")
+    for words in (json_last, ("drain", first, "--reason", "fan", "--json")):
+        verb, *rest = words
+        assert json.loads(ledger.run(verb, *rest).stdout)["drain"]["unit_id"] == first
+        for undrain in (("--reason", "mended", first), (first, "--reason", "mended")):
+            lifted = ledger.run("undrain", *undrain, "--json")
+            assert json.loads(lifted.stdout)["drain"]["reason"] == "mended", lifted.stderr
+            assert ledger.run(verb, *rest).returncode == 0
+        assert ledger.run(verb, *rest, "--until-check").returncode == 0
+        check = ("--", "sh", "-c", "test -n $ROCR_VISIBLE_DEVICES && test $1 = --reason")
+        passed = ledger.run("undrain", first, "--reason", "tried", *check, "sh", "--reason")
+        assert passed.returncode == 0, passed.stderr
+    assert ledger.json("status")["drains"] == []
+
+
+PACKAGES = [("c1", "c6"), ("c9", "ce"), ("d1", "d6"), ("d9", "de")]  # of two GPUs each
+
+
+@pytest.fixture
+def linked(gpuctl: Run, tmp_path: Path) -> Ledger:
+    root = compose("ex235a-mi250x4", tmp_path / "ex235a", device_nodes=False)
+    return Ledger(gpuctl, root, tmp_path / "state")
+
+
+def buses(answer: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(unit["id"][5:7] for unit in answer["lease"]["units"])
+
+
+def test_two_get_a_pair_and_one_parts_none(linked: Ledger, owner: subprocess.Popen[bytes]) -> None:
+    reserve = ("reserve", "--owner-pid", owner.pid, "--gpus")
+    one = buses(linked.json(*reserve, 1))
+    assert buses(linked.json(*reserve, 2)) in PACKAGES
+    two = buses(linked.json(*reserve, 1))
+    assert tuple(sorted((*one, *two))) in PACKAGES, "the second single takes the first one's rest"
+    assert buses(linked.json(*reserve, 2, "--same", "link")) in PACKAGES
+
+
+def test_a_request_can_demand_links(linked: Ledger, owner: subprocess.Popen[bytes]) -> None:
+    words = ("--owner-pid", owner.pid, "--same", "link", "--gpus")
+    never = linked.json("reserve", *words, 3, code=1)  # no three are linked each to each
+    assert never["lease"] is None
+    assert buses(linked.json("reserve", *words, 2)) == PACKAGES[0]
+    gpus = linked.json("status")["gpus"]
+    assert {link["id"] for link in gpus[0]["links"]} == {gpus[n]["id"] for n in (1, 2, 6)}
+    assert linked.run("reserve", *words[:2], "--same", "rope").returncode == 2
+
+
+def test_what_is_linked_to_what_is_not_known_of_most(
+    ledger: Ledger, owner: subprocess.Popen[bytes]
+) -> None:
+    words = ("--owner-pid", owner.pid, "--gpus", 2, "--same", "link")
+    assert "linked to is not known" in ledger.json("reserve", *words, code=1)["reason"]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 1, 2, 0), (1, 2, 0, 3), (1, 2, 3, 0)])
+def test_release_takes_its_flags_anywhere(
+    ledger: Ledger, owner: subprocess.Popen[bytes], order: tuple[int, ...]
+) -> None:
+    lease = ledger.json("reserve", "--owner-pid", owner.pid)["lease"]["id"]
+    words = (lease, "--ledger-scope", "slot", "--json")
+    done = ledger.run("release", *(words[each] for each in order))
+    assert json.loads(done.stdout)["released"], done.stderr
+
+
 def test_an_evicting_drain_ends_the_job(ledger: Ledger, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    command = [os.fspath(binary(ledger)), "run", *ledger.places, "--gpus", "1"]
+    command = [ledger.binary, "run", *ledger.places, "--gpus", "1"]
     words = ["--report", os.fspath(report), "--", "sh", "-c", "echo up; exec sleep 600"]
     with subprocess.Popen([*command, *words], stdout=subprocess.PIPE) as job:
         assert job.stdout and job.stdout.readline() == b"up\n"
@@ -197,7 +242,7 @@ def test_an_evicting_drain_ends_the_job(ledger: Ledger, tmp_path: Path) -> None:
 def test_watch_tells_each_change_as_one_object(
     ledger: Ledger, owner: subprocess.Popen[bytes]
 ) -> None:
-    command = [os.fspath(binary(ledger)), "status", *ledger.places, "--watch", "--count", "2"]
+    command = [ledger.binary, "status", *ledger.places, "--watch", "--count", "2"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as watch:
         assert watch.stdout
         before = json.loads(watch.stdout.readline())
@@ -240,20 +285,3 @@ def test_stand_in_hardware_needs_a_state_directory_of_its_own(gpuctl: Run, epn: 
     done = gpuctl("status", "--root", epn)
     assert done.returncode == 2
     assert "`--root` needs `--state-dir`" in done.stderr
-
-
-def binary(ledger: Ledger) -> Path:
-    from installed import installed_binary
-
-    return installed_binary()
-
-
-def wait_for_state(ledger: Ledger, state: str) -> None:
-    """By the ledger's own events, not by a pause."""
-    command = [os.fspath(binary(ledger)), "status", *ledger.places, "--watch"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as watch:
-        assert watch.stdout
-        for line in watch.stdout:
-            if any(lease["state"] == state for lease in json.loads(line)["leases"]):
-                watch.kill()
-                return

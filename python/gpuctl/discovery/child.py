@@ -218,7 +218,7 @@ def _kill(pid: int, start_ticks: int) -> None:
     except OSError:
         return
     try:
-        if _core.identify("/", pid)["start_ticks"] == start_ticks:
+        if (pid, start_ticks) in _kin(pid):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
     except (OSError, GpuctlError):
         pass

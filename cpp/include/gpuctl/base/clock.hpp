@@ -12,6 +12,11 @@ inline constexpr Usec kUsecPerSec = 1'000'000;
 
 Usec monotonic_usec();  // never goes back; stands still while the machine is suspended
 Usec realtime_usec();   // since 1970-01-01 UTC
+Usec boottime_usec();  // since boot, suspended or not: the machine's, whatever time namespace we are in
+
+// How far our time namespace shows the time since boot ahead of the machine's (time_namespaces(7)); start times in /proc are
+// shown with it too. Read once for the process.
+Usec boottime_ahead_usec();
 
 // RFC 3339 in UTC with milliseconds: "2026-08-19T20:06:13.042Z".
 std::string format_rfc3339(Usec realtime);

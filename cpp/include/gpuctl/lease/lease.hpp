@@ -18,16 +18,17 @@
 namespace gpuctl::lease {
 
 struct Unit {
-  std::string id;           // as in the inventory
-  std::string pci_address;  // of a partition: its parent's
-  std::optional<std::string> uuid;
+  std::string id;                   // as in the inventory
+  std::string pci_address;          // of a partition: its parent's
+  std::optional<std::string> uuid;  // of AMD's: as ROCr has it, "GPU-" and the unique id
   std::optional<std::string> parent_id;
 };
 
 // `gpu` must have a PCI address.
 Unit unit_of(const gpu::Gpu& gpu);
 
-// The same unit, or one is a part of the other.
+// The same unit, also when it has got another address meanwhile; or one is a part of the other; or both are parts of one
+// GPU that was divided in two ways.
 bool overlap(const Unit& a, const Unit& b);
 
 // How far a lease has come. `waiting` has no units yet; `prepared` is within one operation and void once its writer died.
@@ -51,6 +52,7 @@ struct Payload {
   std::optional<proc::Identity> init;  // of the payload's pid namespace: when it is gone, all are
   std::optional<std::string> cgroup_path;
   std::uint64_t cgroup_inode = 0;
+  std::optional<proc::Identity> supervisor;  // where another process has reserved for it
 };
 
 // Who or what keeps the units of a lease from being given anew.

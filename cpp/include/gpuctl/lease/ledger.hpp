@@ -158,8 +158,9 @@ class Ledger {
   Result<Drain> drain(const DrainOrder& order);
   Result<Drain> undrain(const std::string& unit_id, const std::string& reason, bool check_passed);
 
-  // A probe that hung, or one that answered: three in a row that hung make a quarantine. Returns it when it is made.
-  Result<std::optional<Drain>> note_probe(const std::string& unit_id, bool hung);
+  // A probe that hung, or one that answered: three in a row that hung make a quarantine. Returns it when it is made. A hung
+  // one that was asked `asked_ago` counts when the one before it had been given up by then.
+  Result<std::optional<Drain>> note_probe(const std::string& unit_id, bool hung, Usec asked_ago);
 
   // The lines of the audit logs, oldest first; each is one JSON object.
   Result<std::vector<std::string>> history() const;

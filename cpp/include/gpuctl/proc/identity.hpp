@@ -22,9 +22,13 @@ struct Identity {
   std::string boot_id;
   std::uint64_t pid_namespace = 0;  // inode of the namespace in which `pid` is its number
   pid_t pid = 0;
-  std::uint64_t start_ticks = 0;
+  std::uint64_t start_ticks = 0;  // machine_ticks(): the same in every time namespace
   std::optional<std::uint64_t> pidfs_inode;
 };
+
+// A start time as our /proc shows it, without what our time namespace adds to it; and back, to compare with Stat.
+std::uint64_t machine_ticks(std::uint64_t shown_ticks);
+std::uint64_t shown_ticks(const Identity& identity);
 
 // `unknown`: recorded in another pid namespace, where its number means nothing here. Treat it as alive.
 enum class Liveness { alive, dead, unknown };
