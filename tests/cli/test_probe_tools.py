@@ -11,9 +11,11 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable
 
+import gpuctl as gpuctl_api
 import pytest
 from schemas import validate
 
@@ -59,7 +61,9 @@ class Tools:
     def ask(self, *words: object) -> dict[str, Any]:
         """The answer, and that it came in time."""
         places = {"PATH": f"{self.folder}:{os.environ['PATH']}"}
-        state = ("--state-dir", self.folder / "state", "--deadline", f"{DEADLINE:.0f}s")
+        state: tuple[object, ...] = ("--state-dir", self.folder / "state")
+        if "--deadline" not in words:
+            state = (*state, "--deadline", f"{DEADLINE:.0f}s")
         started = time.monotonic()
         done = self.gpuctl("probe", "--json", *state, *words, env=places)
         assert time.monotonic() - started < DEADLINE + ROOM
@@ -173,6 +177,90 @@ def test_a_tool_that_fails_is_a_problem(tools: Tools, script: str, code: str) ->
     assert answer["gpus"] == []
     assert state_of(answer, "nvidia-smi") == "failed"
     assert code in codes(answer)
+
+
+HANGS_AT_THE_SECOND = """
+    [ -e hang ] && { cat nvidia-smi.half; exec sleep 60; }
+    exec cat nvidia-smi.xml
+"""
+BOTH_CARDS = "".join(
+    f"Slot:\\t0000:{bus}:00.0\\nClass:\\t3D controller [0302]\\n"
+    "Vendor:\\tNVIDIA Corporation [10de]\\nDevice:\\tAD102GL [L40S] [26b9]\\nDriver:\\tnvidia\\n\\n"
+    for bus in ("4a", "61")
+)
+
+
+class Watched(Tools):
+    """A node with two cards, of which the second hangs while the file `hang` is there."""
+
+    def __init__(self, tools: Tools) -> None:
+        super().__init__(tools.folder, tools.gpuctl)
+        self.make("nvidia-smi", HANGS_AT_THE_SECOND, xml=WHOLE, half=HALF)
+        self.make("lspci", f"printf '{BOTH_CARDS}'")
+
+    def probe(self, hang: bool) -> list[str]:
+        """The codes of what it says."""
+        flag = self.folder / "hang"
+        flag.touch() if hang else flag.unlink(missing_ok=True)
+        return codes(self.ask("--source", "nvidia-smi", "--source", "lspci", "--deadline", "1s"))
+
+    def ledger(self, verb: str, *words: object) -> dict[str, Any]:
+        done = self.gpuctl(verb, "--json", "--state-dir", self.folder / "state", *words)
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    def drained(self) -> list[tuple[str, str]]:
+        return [(each["unit_id"], each["cause"]) for each in self.ledger("status")["drains"]]
+
+
+@pytest.fixture
+def watched(tools: Tools) -> Watched:
+    return Watched(tools)
+
+
+def test_three_hung_probes_in_a_row_drain_that_gpu_alone(watched: Watched) -> None:
+    for hang in (True, True, False, True, True):
+        assert "quarantined" not in watched.probe(hang)
+    assert watched.drained() == []
+    assert "quarantined" in watched.probe(hang=True)
+    assert watched.drained() == [("0000:61:00.0", "health")]
+    refused = watched.gpuctl("undrain", "0000:61:00.0", "--state-dir", watched.folder / "state")
+    assert (refused.returncode, "a check that passes" in refused.stderr) == (1, True)
+
+
+def test_a_quarantine_does_not_weaken_what_the_administrator_said(watched: Watched) -> None:
+    host = gpuctl_api.Host(state_dir=watched.folder / "state")
+    host.drain("0000:61:00.0", "new driver", level="evict")
+    for _ in range(3):
+        assert "quarantined" not in watched.probe(hang=True)
+    (drain,) = watched.ledger("status")["drains"]
+    assert (drain["level"], drain["reason"]) == ("evict", "new driver")
+
+
+def test_probes_at_the_same_time_are_one(watched: Watched) -> None:
+    with ThreadPoolExecutor() as pool:
+        said = list(pool.map(lambda _: watched.probe(hang=True), range(4)))
+    assert all("quarantined" not in each for each in said)
+    assert "quarantined" not in watched.probe(hang=True)
+    assert "quarantined" in watched.probe(hang=True)
+
+
+def test_a_probe_that_finds_nothing_wrong_leaves_no_ledger(watched: Watched) -> None:
+    assert watched.probe(hang=False) == []
+    assert not (watched.folder / "state" / "ledger").exists()
+
+
+def test_watching_counts_too(watched: Watched) -> None:
+    (watched.folder / "hang").touch()
+    places = {"PATH": f"{watched.folder}:{os.environ['PATH']}"}
+    words = ("--watch", "0", "--count", "3", "--source", "nvidia-smi", "--source", "lspci")
+    state = ("--state-dir", watched.folder / "state", "--deadline", "1s")
+    done = watched.gpuctl("probe", "--json", *words, *state, env=places)
+    samples = [json.loads(line) for line in done.stdout.splitlines()]
+    for sample in samples:
+        validate("telemetry.json", sample)
+    said = ["quarantined" in [row["code"] for row in sample["problems"]] for sample in samples]
+    assert said == [False, False, True]
 
 
 def test_half_a_document_loses_no_device(tools: Tools) -> None:

@@ -40,6 +40,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _answer(given: argparse.Namespace, settings: Settings) -> dict[str, Any]:
+    from gpuctl.discovery.hung import probe_and_tell
     from gpuctl.discovery.prober import DEFAULT_DEADLINE, Prober, replay_with
 
     if given.__dict__["from"]:
@@ -47,7 +48,7 @@ def _answer(given: argparse.Namespace, settings: Settings) -> dict[str, Any]:
             raise UsageError("`--from` reads recordings: it asks no tool, so leave out its options")
         return replay_with(settings, given.__dict__["from"])
     deadline = given.deadline or DEFAULT_DEADLINE
-    return Prober(deadline, given.source, given.container, settings).answer()
+    return probe_and_tell(Prober(deadline, given.source, given.container, settings))
 
 
 def _watch(given: argparse.Namespace, settings: Settings) -> int:

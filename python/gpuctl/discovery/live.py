@@ -23,12 +23,14 @@ from gpuctl.discovery.reading import Finding, Reading
 from gpuctl.discovery.stuck import StuckRegister
 from gpuctl.host_paths import TOOL_FOLDERS
 
-__all__ = ["SOURCES", "Source", "ask_sources", "source_row"]
+__all__ = ["SOURCES", "Asked", "Source", "ask_sources", "source_row"]
 
 
 @dataclass(frozen=True)
 class Source:
-    """One question. `vendor`: asked only where such a GPU is, or where that cannot be told."""
+    """One question. `vendor`: asked only where such a GPU is, or where that cannot be told.
+    `asks_gpus`: each GPU has to answer it; a list of what the driver knows is no such question.
+    """
 
     name: str
     kind: str
@@ -36,13 +38,14 @@ class Source:
     vendor: str | None = None
     by_default: bool = True
     tells_telemetry: bool = False
+    asks_gpus: bool = True
 
 
 SOURCES: tuple[Source, ...] = (
     Source("lspci", "lspci", ("lspci", "-Dnnvmmk")),
     Source("udev", "udev", ("udevadm", "info", "--export-db")),
     Source("nvidia-smi", "nvidia-smi", ("nvidia-smi", "-q", "-x"), "nvidia", tells_telemetry=True),
-    Source("nvidia-smi-list", "nvidia-smi", ("nvidia-smi", "-L"), "nvidia"),
+    Source("nvidia-smi-list", "nvidia-smi", ("nvidia-smi", "-L"), "nvidia", asks_gpus=False),
     Source("nvml", "nvml", (sys.executable, "-I", "-m", "gpuctl.discovery.nvml_child"), "nvidia"),
     Source(
         "amdgpu_top", "amdgpu_top", ("amdgpu_top", "--json", "-n", "1"), "amd", tells_telemetry=True
@@ -69,21 +72,25 @@ _KIND = {kind.name: kind for kind in KINDS}
 
 
 @dataclass
-class _Asked:
+class Asked:
+    """A source with what it said and its row in the answer. `half`: it hung in the middle of what
+    it said.
+    """
+
     source: Source
     reading: Reading
     row: dict[str, Any]
+    half: bool = False
 
 
 def ask_sources(
     wanted: Sequence[Source], deadline: float, register: StuckRegister, image: str | None = None
-) -> tuple[list[Reading], list[dict[str, Any]]]:
-    """Readings and one row for each source, in the order of `wanted`."""
+) -> list[Asked]:
+    """In the order of `wanted`."""
     if not wanted:
-        return [], []
+        return []
     with ThreadPoolExecutor(max_workers=len(wanted)) as pool:
-        asked = list(pool.map(lambda each: _ask(each, deadline, register, image), wanted))
-    return [each.reading for each in asked], [each.row for each in asked]
+        return list(pool.map(lambda each: _ask(each, deadline, register, image), wanted))
 
 
 def source_row(name: str, state: str, reading: Reading, **facts: Any) -> dict[str, Any]:
@@ -100,13 +107,13 @@ def source_row(name: str, state: str, reading: Reading, **facts: Any) -> dict[st
     return {**row, **facts}
 
 
-def _ask(source: Source, deadline: float, register: StuckRegister, image: str | None) -> _Asked:
+def _ask(source: Source, deadline: float, register: StuckRegister, image: str | None) -> Asked:
     held = register.holder(source.name)
     if held is not None:
         reading = _hung(Reading(source.kind, vendor=source.vendor))
         words = f"its child {held} was killed and is not gone yet; it is not asked again before"
         reading.trouble("probe_hung", f"`{source.name}`: {words}")
-        return _Asked(source, reading, source_row(source.name, "stuck", reading, detail=words))
+        return Asked(source, reading, source_row(source.name, "stuck", reading, detail=words))
     argv = _command(source, image)
     if argv is None:
         return _missing(source, f"`{source.argv[0]}` is not installed")
@@ -119,9 +126,9 @@ def _ask(source: Source, deadline: float, register: StuckRegister, image: str | 
     return _read(source, output, deadline)
 
 
-def _missing(source: Source, words: str) -> _Asked:
+def _missing(source: Source, words: str) -> Asked:
     reading = Reading(source.kind, vendor=source.vendor, missing=True)
-    return _Asked(source, reading, source_row(source.name, "missing", reading, detail=words))
+    return Asked(source, reading, source_row(source.name, "missing", reading, detail=words))
 
 
 def _command(source: Source, image: str | None) -> list[str] | None:
@@ -159,11 +166,13 @@ def _environment() -> Mapping[str, str]:
     return {name: value for name, value in os.environ.items() if name not in masks}
 
 
-def _read(source: Source, output: child.Output, deadline: float) -> _Asked:
+def _read(source: Source, output: child.Output, deadline: float) -> Asked:
     reading = _parse(source, output)
-    state, detail = "ok", None
+    state, detail, half = "ok", None, False
     if output.hung:
         state, detail = "hung", f"no answer within {deadline:g} s"
+        half = bool(reading.problems)
+        reading.problems.clear()  # that it hung says it all
         reading.trouble("probe_hung", f"`{source.name}`: {detail}")
         _hung(reading)
     elif output.exit_status != 0 or not reading.sightings:
@@ -171,7 +180,7 @@ def _read(source: Source, output: child.Output, deadline: float) -> _Asked:
     if output.cut:
         reading.trouble("incomplete", f"`{source.name}` printed more than gpuctl reads")
     facts = {"exit_status": output.exit_status, "duration_usec": output.usec, "detail": detail}
-    return _Asked(source, reading, source_row(source.name, state, reading, **facts))
+    return Asked(source, reading, source_row(source.name, state, reading, **facts), half)
 
 
 def _parse(source: Source, output: child.Output) -> Reading:
@@ -186,8 +195,6 @@ def _parse(source: Source, output: child.Output) -> Reading:
         reading.findings += extra.findings if extra else []
         reading.sightings += extra.sightings if extra else []
     reading.vendor = reading.vendor or source.vendor
-    if output.hung:
-        reading.problems.clear()  # of the half of a document; that it hung says it all
     return reading
 
 

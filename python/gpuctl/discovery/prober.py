@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gpuctl import _core
 from gpuctl.discovery.answer import make_answer
 from gpuctl.discovery.attribute import attribute_jobs
-from gpuctl.discovery.live import SOURCES, Source, ask_sources, source_row
+from gpuctl.discovery.live import SOURCES, Asked, Source, ask_sources, source_row
 from gpuctl.discovery.reading import Reading
 from gpuctl.discovery.recordings import parse_spec, read_recording, read_root
 from gpuctl.discovery.stuck import StuckRegister
@@ -23,7 +24,7 @@ from gpuctl.durations import Duration, flag_text
 from gpuctl.errors import UsageError
 from gpuctl.settings import Settings
 
-__all__ = ["DEFAULT_DEADLINE", "Prober", "probe", "replay"]
+__all__ = ["DEFAULT_DEADLINE", "Probed", "Prober", "probe", "replay"]
 
 DEFAULT_DEADLINE = "30s"  # eight cards without persistence mode are slow
 _VENDOR_IDS = ("nvidia", "amd", "intel")
@@ -68,6 +69,14 @@ def _recorded_row(reading: Reading, name: str) -> dict[str, Any]:
     return source_row(reading.source, state, reading, detail=f"recorded: {name}")
 
 
+@dataclass(frozen=True)
+class Probed:
+    """`answer` is what `gpuctl probe --json` prints; `asked` has each tool with its own words."""
+
+    answer: dict[str, Any]
+    asked: list[Asked]
+
+
 class Prober:
     """Asks again and again, for `--watch`: the settings are read once."""
 
@@ -80,8 +89,8 @@ class Prober:
         for_watch: bool = False,
     ) -> None:
         self._settings = settings or Settings.load({})
-        text = flag_text(deadline, "deadline")
-        self._deadline = _core.parse_duration_usec(text or DEFAULT_DEADLINE, "`deadline`") / 1e6
+        self._deadline_text = flag_text(deadline, "deadline") or DEFAULT_DEADLINE
+        self._deadline = _core.parse_duration_usec(self._deadline_text, "`deadline`") / 1e6
         if self._deadline <= 0:
             raise UsageError("`deadline` is 0; no tool answers in no time")
         self._sources = _named(sources)
@@ -89,21 +98,28 @@ class Prober:
         self._for_watch = for_watch  # only those that tell what changes
         self._register = StuckRegister(self._settings.text("state_dir"))
 
-    def readings(self) -> tuple[list[Reading], list[dict[str, Any]]]:
-        slot = {name: os.environ[name] for name in _core.slot_variables() if name in os.environ}
-        kernel = read_root(Path(self._settings.root), self._settings.text("pci_ids"), slot)
-        readings, rows = [kernel], [source_row("kernel", _state_of(kernel), kernel)]
-        if self._settings.root == "/":  # another hardware's tools cannot be asked
-            wanted = self._wanted(kernel)
-            found, told = ask_sources(wanted, self._deadline, self._register, self._container)
-            readings += found
-            rows += told
-        return readings, rows
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
+    @property
+    def deadline(self) -> Duration:
+        return self._deadline_text
 
     def answer(self) -> dict[str, Any]:
-        readings, rows = self.readings()
+        return self.probe().answer
+
+    def probe(self) -> Probed:
+        slot = {name: os.environ[name] for name in _core.slot_variables() if name in os.environ}
+        kernel = read_root(Path(self._settings.root), self._settings.text("pci_ids"), slot)
+        asked: list[Asked] = []
+        if self._settings.root == "/":  # another hardware's tools cannot be asked
+            wanted = self._wanted(kernel)
+            asked = ask_sources(wanted, self._deadline, self._register, self._container)
+        readings = [kernel, *(each.reading for each in asked)]
+        rows = [source_row("kernel", _state_of(kernel), kernel), *(each.row for each in asked)]
         answer = make_answer(readings, rows, self._settings.text("pci_ids"))
-        return attribute_jobs(answer, self._settings.root)
+        return Probed(attribute_jobs(answer, self._settings.root), asked)
 
     def _wanted(self, kernel: Reading) -> list[Source]:
         if self._sources is not None:

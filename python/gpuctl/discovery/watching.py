@@ -14,12 +14,13 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gpuctl import _core
 from gpuctl.discovery.history import History
 from gpuctl.discovery.hotplug import Hotplug
+from gpuctl.discovery.hung import probe_and_tell
 from gpuctl.discovery.prober import DEFAULT_DEADLINE, Prober
 from gpuctl.discovery.telemetry import FIELDS
 from gpuctl.durations import Duration, flag_text
@@ -92,6 +93,7 @@ def watch(
     deadline: Duration = DEFAULT_DEADLINE,
     sources: Sequence[str] | None = None,
     settings: Settings | None = None,
+    probe: Callable[[Prober], dict[str, Any]] = Prober.answer,
 ) -> Iterator[Sample]:
     """`count` samples, or without end. A sample that takes longer than `every` delays the next."""
     in_force = settings or Settings.load({})
@@ -103,7 +105,7 @@ def watch(
         taken = 0
         while count is None or taken < count:
             started = time.monotonic()
-            answer = history.judge(prober.answer())
+            answer = history.judge(probe(prober))
             now = {gpu["id"] for gpu in answer["gpus"]}
             yield Sample(answer, [*hotplug.events(), *_changes(before, now)])
             before, taken = now, taken + 1
@@ -137,6 +139,7 @@ def watch_text(
         deadline=deadline or DEFAULT_DEADLINE,
         sources=sources,
         settings=settings,
+        probe=probe_and_tell,
     ):
         found = len(sample.gpus)
         words = json.dumps(sample.to_json(), ensure_ascii=False) if as_json else _lines(sample)

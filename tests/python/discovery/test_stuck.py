@@ -41,14 +41,14 @@ def test_it_is_not_asked_while_the_child_is_there(
     tmp_path: Path, tool: Path, sleeper: subprocess.Popen[bytes]
 ) -> None:
     StuckRegister(str(tmp_path)).hold("lspci", sleeper.pid)
-    readings, [row] = ask_sources([LSPCI], 5.0, StuckRegister(str(tmp_path)))
-    assert (row["state"], tool.exists()) == ("stuck", False)
-    assert [problem[1] for problem in readings[0].problems] == ["probe_hung"]
+    [asked] = ask_sources([LSPCI], 5.0, StuckRegister(str(tmp_path)))
+    assert (asked.row["state"], tool.exists()) == ("stuck", False)
+    assert [problem[1] for problem in asked.reading.problems] == ["probe_hung"]
     sleeper.kill()
     sleeper.wait()
-    _, [row] = ask_sources([LSPCI], 5.0, StuckRegister(str(tmp_path)))
+    [asked] = ask_sources([LSPCI], 5.0, StuckRegister(str(tmp_path)))
     assert tool.exists()
-    assert row["state"] != "stuck"
+    assert asked.row["state"] != "stuck"
     assert list(tmp_path.glob("probe-*/*.stuck")) == []
 
 
