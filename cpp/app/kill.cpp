@@ -30,7 +30,7 @@ int exit_code_for(const Error& error) {
 // Root ends a user's job as that user: what the user's records name (processes, directories, a place for the report) is
 // then reached with the user's rights and no more.
 Result<void> become(uid_t owner, const std::optional<std::string>& state_dir) {
-  if (owner == ::geteuid()) return {};
+  if (owner == job::uid_on_node()) return {};
   if (::geteuid() != 0) {
     return fail(ErrorCode::usage, "",
                 "a job of uid " + std::to_string(owner) + " can be ended by that user or by root");

@@ -61,7 +61,7 @@ Result<proc::Tree> tree_of_wanted_job(const Context& context, const HostFs& fs) 
   Result<job::JobDir> directory = state->open_job(*name);
   if (!directory) return fail(std::move(directory).error());
   directory->lock.reset();  // a look must not keep anybody from finishing a dead job
-  return job::tree_of_job(fs, directory->dir.get(), *owner);
+  return job::tree_of_job(fs, directory->dir.get(), job::uid_here(*owner));
 }
 
 Result<proc::Tree> read_tree(const Context& context, const HostFs& fs, const Question& question) {

@@ -154,7 +154,8 @@ Result<lease::Lease> find_lease(Run& run, const std::string& name) {
 Result<void> use_lease(Run& run, const std::string& name) {
   Result<lease::Lease> found = find_lease(run, name);
   if (!found) return fail(found.error());
-  if (found->uid != ::geteuid() && ::geteuid() != 0)
+  const uid_t self = uid_on_node();
+  if (found->uid != self && self != 0)
     return fail(ErrorCode::permission, name,
                 "a lease of uid " + std::to_string(found->uid) + ", not of this user");
   if (found->state != lease::State::held)
@@ -175,9 +176,11 @@ Result<void> use_lease(Run& run, const std::string& name) {
 }
 
 Result<void> hold(Run& run, Listener& listener) {
+  // What was given is of the node as it was looked at last: it may have changed while we waited.
   const auto node = [&run]() -> Result<lease::SharedGpus> {
     Result<std::vector<gpu::Gpu>> gpus = look(run.fs, *run.hardware, run.spec.gpus->discover);
     if (!gpus) return fail(std::move(gpus).error());
+    run.given->node = *gpus;
     return std::make_shared<const std::vector<gpu::Gpu>>(std::move(*gpus));
   };
   Result<lease::Held> held = run.ledger->hold(request_of(run), node, listener.patience());

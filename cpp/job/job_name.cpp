@@ -59,7 +59,7 @@ Result<std::string> name_of_job(const StateDir& state, const JobName& wanted) {
 }
 
 Result<uid_t> owner_of_job(const std::optional<std::string>& state_dir, const JobName& name) {
-  const uid_t self = ::geteuid();
+  const uid_t self = uid_on_node();
   if (name.owner) return *name.owner;
   if (self != 0) return self;
   std::vector<uid_t> owners;

@@ -16,6 +16,7 @@
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/base/state_place.hpp"
 #include "gpuctl/base/tree.hpp"
+#include "gpuctl/cgroup/bus.hpp"
 
 namespace gpuctl::job {
 namespace {
@@ -55,6 +56,13 @@ void remove_by_name(int jobs_fd, const std::string& name) {
 
 }  // namespace
 
+uid_t uid_on_node() {
+  const Result<HostFs> live = HostFs::open("/");
+  return live ? cgroup::outer_uid(*live, ::geteuid()) : ::geteuid();
+}
+
+uid_t uid_here(uid_t on_node) { return on_node == uid_on_node() ? ::geteuid() : on_node; }
+
 Result<StateDir> StateDir::open(const std::optional<std::string>& explicit_path) {
   const std::string path = state_place(explicit_path);
   const Result<Fd> state = open_state(explicit_path);
@@ -63,12 +71,13 @@ Result<StateDir> StateDir::open(const std::optional<std::string>& explicit_path)
   if (!jobs) return fail(jobs.error());
   if (Result<void> safe = require_safe_dir(jobs->get(), path + "/jobs", std::nullopt); !safe)
     return fail(safe.error());
-  const std::string uid = std::to_string(::geteuid());
+  const uid_t owner = uid_on_node();
+  const std::string uid = std::to_string(owner);
   Result<Fd> own = open_or_make_dir(jobs->get(), uid, 0700);
   if (!own) return fail(own.error());
   if (Result<void> safe = require_safe_dir(own->get(), path + "/jobs/" + uid, ::geteuid()); !safe)
     return fail(safe.error());
-  return StateDir(path, ::geteuid(), std::move(*own));
+  return StateDir(path, owner, std::move(*own));
 }
 
 Result<StateDir> StateDir::open_of(const std::optional<std::string>& explicit_path, uid_t owner) {
@@ -76,7 +85,7 @@ Result<StateDir> StateDir::open_of(const std::optional<std::string>& explicit_pa
   const std::string own_path = path + "/jobs/" + std::to_string(owner);
   Result<Fd> own = open_at(AT_FDCWD, own_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (!own) return fail(std::move(own).error());
-  if (Result<void> safe = require_safe_dir(own->get(), own_path, owner); !safe)
+  if (Result<void> safe = require_safe_dir(own->get(), own_path, uid_here(owner)); !safe)
     return fail(safe.error());
   return StateDir(path, owner, std::move(*own));
 }

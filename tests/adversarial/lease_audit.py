@@ -3,17 +3,32 @@
 checker = AuditChecker(events)
 assert checker.double == [] and checker.unexplained == []
 
-It knows nothing of tables and locks. `void` after `granted` is a writer that died between two
+A GPU and its parts exclude each other, and so do parts of two ways of dividing it. It knows nothing
+of tables and locks. `void` after `granted` is a writer that died between two
 lines: nothing was given.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+PART = re.compile(r"(.+)\.([a-z]+)-[a-z0-9-]+")
 ENDS = ("released", "void", "passed over")
+
+
+def exclude_each_other(one: str, other: str) -> bool:
+    part, other_part = PART.fullmatch(one), PART.fullmatch(other)
+    if part and other_part and part[1] == other_part[1]:
+        return one == other or part[2] != other_part[2]
+    return one in (other, _whole(other)) or other == _whole(one)
+
+
+def _whole(unit: str) -> str | None:
+    found = PART.fullmatch(unit)
+    return found[1] if found else None
 
 
 @dataclass
@@ -39,8 +54,9 @@ class AuditChecker:
 
     def _grant(self, lease: str, units: Iterable[str]) -> None:
         for unit in units:
-            if unit in self.open:
-                self.double.append(f"{unit} was of {self.open[unit]} when {lease} got it")
+            for other, owner in self.open.items():
+                if exclude_each_other(unit, other):
+                    self.double.append(f"{other} was of {owner} when {lease} got {unit}")
             self.open[unit] = lease
 
     def _end(self, lease: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nodes.compose import compose
+from nodes.compose import compose, has_device_nodes
 
 STRANGER = 64104
 FIRST_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO of linux/proc_ns.h
@@ -189,13 +189,83 @@ def test_a_clock_that_is_set_back_changes_nothing(
     assert lease["expires_at"].encode()[:4] in b"202" + lease["expires_at"].encode()
     assert data.count(b"expires_at=") == 1
     assert node.status("--repair")["leases"][0]["state"] == "held"
-    if shutil.which("unshare") is None:
-        return
-    # A boot clock two hours ahead, in a time namespace of its own: there it is over.
-    before = ("unshare", "--time", "--boottime", "7200", "--fork")
-    ahead = node.run("status", "--repair", "--json", before=before)
-    if ahead.returncode == 0:
-        assert json.loads(ahead.stdout)["leases"] == []
+
+
+def test_what_has_expired_is_given_to_who_waits(node: Node, owner: subprocess.Popen[bytes]) -> None:
+    assert node.run("reserve", "--owner-pid", owner.pid, "--expires", "1s").returncode == 0
+    words = ("--owner-pid", os.getpid(), "--gpus", "8", "--wait", "60s")
+    assert node.run("reserve", *words).returncode == 0
+    events = json.loads(node.run("status", "--history", "--json").stdout)["events"]
+    assert [e["event"] for e in events if e["reason"] == "its time is over"] == ["releasing"]
+
+
+Ahead = tuple[str, ...]
+
+
+@pytest.fixture(params=["7200", "-60"])
+def ahead(request: pytest.FixtureRequest) -> Ahead:
+    """A command in a time namespace whose boot clock shows this much more."""
+    inside = ("unshare", "--time", "--boottime", request.param, "--fork", "--kill-child")
+    if shutil.which("unshare") is None or subprocess.run([*inside, "true"], check=False).returncode:
+        pytest.skip("no time namespace can be made here")
+    return inside
+
+
+@pytest.fixture(params=["", "pidfd"])
+def older(request: pytest.FixtureRequest) -> Ahead:
+    """Also as on kernels where only the start time tells processes apart."""
+    return ("env", f"GPUCTL_TEST_WITHOUT={request.param}")
+
+
+def test_an_owner_is_the_same_in_every_time_namespace(
+    node: Node, owner: subprocess.Popen[bytes], ahead: Ahead, older: Ahead
+) -> None:
+    here, there = older, (*older, *ahead)
+    for reserves, looks in ((here, there), (there, here)):
+        words = ("--json", "--owner-pid", owner.pid, "--gpus", 8, "--expires", "1h")
+        lease = json.loads(node.run("reserve", *words, before=reserves).stdout)["lease"]
+        for before in (looks, reserves):
+            again = node.run("reserve", "--owner-pid", os.getpid(), before=before)
+            assert again.returncode == 1, again.stderr
+            assert "it is leased" in again.stderr
+            (seen,) = json.loads(node.run("status", "--repair", "--json", before=before).stdout)[
+                "leases"
+            ]
+            assert (seen["state"], seen["holder"]["alive"]) == ("held", True)
+            assert seen["holder"]["start_ticks"] == lease["holder"]["start_ticks"]
+        assert node.run("release", lease["id"], before=looks).returncode == 0
+
+
+def test_the_end_of_an_owner_is_seen_from_every_time_namespace(
+    node: Node, ahead: Ahead, older: Ahead
+) -> None:
+    with subprocess.Popen(["sleep", "600"]) as owner:
+        words = ("--owner-pid", owner.pid, "--gpus", 8)
+        assert node.run("reserve", *words, before=older).returncode == 0
+        owner.kill()
+    done = node.run("status", "--repair", "--json", before=(*older, *ahead))
+    assert json.loads(done.stdout)["leases"] == []
+
+
+def test_who_opened_a_node_after_the_grant_keeps_it_in_every_time_namespace(
+    node: Node, owner: subprocess.Popen[bytes], ahead: Ahead, tmp_path: Path
+) -> None:
+    """Only who had it open before the grant is none of the job's."""
+    node.root = compose("epn-mi50x8", tmp_path / "node")  # not below /dev/shm, which is nodev
+    if not has_device_nodes(node.root):
+        pytest.skip("making stand-in device nodes needs CAP_MKNOD")
+    reserve = ("reserve", "--json", "--owner-pid", owner.pid)
+    for reserves, looks in (((), ahead), (ahead, ())):
+        answer = json.loads(node.run(*reserve, before=reserves).stdout)
+        path = node.root / answer["gpus"][0]["device_nodes"][0].lstrip("/")
+        name = answer["lease"]["id"]
+        with path.open("rb") as opened, subprocess.Popen(["sleep", "600"], stdin=opened) as late:
+            try:
+                kept = node.run("release", name, before=looks)
+                assert (kept.returncode, f"pid {late.pid}" in kept.stderr) == (1, True)
+            finally:
+                late.kill()
+        assert node.run("release", name, before=looks).returncode == 0
 
 
 @pytest.mark.parametrize("hidden", ["foreign_proc", "pidfd"])
@@ -261,6 +331,36 @@ def test_a_child_with_the_descriptor_keeps_the_lease(node: Node) -> None:
     child.stdout.close()
     done = node.run("reserve", "--owner-pid", os.getpid(), "--wait", "60s")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_job_in_a_user_namespace_is_its_users(node: Node) -> None:
+    """As in a rootless container that shares the state: the user is root there, and itself."""
+    inside = ("unshare", "--user", "--map-root-user")
+    if node.run("status", before=inside, user=STRANGER).returncode not in (0, 4):
+        pytest.skip("no user namespace can be made here")
+    for path in (node.root / "dev").rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o666)
+    assert node.run("run", "-q", "--gpus", "1", "--", "true").returncode == 0  # of root itself
+    words = ("--gpus", "1", "--job", "4711", "--", "sh", "-c", "echo up; exec sleep 600")
+    command = [*inside, *node.words("run", "-q", *words)]
+    with subprocess.Popen(
+        command, user=STRANGER, group=STRANGER, extra_groups=[], stdout=subprocess.PIPE, cwd="/"
+    ) as job:
+        try:
+            assert job.stdout and job.stdout.readline() == b"up\n"
+            (lease,) = node.status()["leases"]
+            assert (lease["uid"], lease["job"]["id"]) == (STRANGER, "4711")
+            for verb in ("tree", "kill"):  # of live processes: without --root
+                asked = [*inside, node.binary, verb, "--state-dir", node.state, "--job", "4711"]
+                done = subprocess.run(
+                    asked, user=STRANGER, extra_groups=[], capture_output=True, check=False, cwd="/"
+                )
+                assert done.returncode == 0, done.stderr
+                assert b"sleep" in done.stdout or verb == "kill"
+        finally:
+            job.terminate()
+    assert node.status()["leases"] == []
+    assert sorted(each.name for each in (node.state / "jobs").iterdir()) == ["0", str(STRANGER)]
 
 
 def test_another_ledger_is_noticed_by_its_locks(node: Node) -> None:

@@ -1,5 +1,6 @@
-"""Many competitors for the eight GPUs of one node, of several users and in namespaces of their own,
-killed at random: 10 seconds of it, 60 with `--stress`.
+"""Many competitors for the GPUs of one node, of several users and in namespaces of their own,
+killed at random, while two of the GPUs are divided and made whole again: 10 seconds of it, 60 with
+`--stress`.
 
 That no GPU was given twice is told by two witnesses that do not know the ledger: the payloads take
 locks of their own (payloads/claimer.c), and the audit log is read back (lease_audit.py).
@@ -21,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nodes.compose import compose, has_device_nodes
+from nodes.compose import has_device_nodes
 
+from adversarial.dividing import DividingNode
 from adversarial.lease_audit import AuditChecker
 
 COMPETITORS = 64
@@ -35,6 +37,8 @@ WISHES = (
     ("--gpus", "3", "--min-memory", "30G"),
     ("--gpus", "4", "--exclude", "0000:03:00.0"),
     ("--gpus", "8", "--arch", "gfx906"),
+    ("--gpus", "1", "--arch", "gfx942"),  # a whole one or a part, as it is at that moment
+    ("--gpus", "2", "--arch", "gfx942"),
 )
 PRIVATE = (
     *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c"),
@@ -42,15 +46,24 @@ PRIVATE = (
     'mount -t sysfs none /dev/shm/sys && exec "$@"',
     "sh",
 )
+# What a user can do without privilege: a pilot with a rootless container of its own.
+PRIVATE_USER = (
+    *("unshare", "--user", "--map-root-user"),
+    *("--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c"),
+    'mount -t tmpfs none /dev/shm && exec "$@"',
+    "sh",
+)
+Command = tuple[str, ...]
 
 
 @dataclass
 class Torture:
     folder: Path
     tools: Path
-    root: Path
+    node: DividingNode
     chance: random.Random
-    private: bool
+    private: Command  # for root, and for the others; empty where the kernel has none
+    private_user: Command
     running: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
     killed: set[int] = field(default_factory=set)
     failures: list[str] = field(default_factory=list)
@@ -58,7 +71,7 @@ class Torture:
 
     @property
     def places(self) -> tuple[str, ...]:
-        return ("--root", str(self.root), "--state-dir", str(self.folder / "state"))
+        return ("--root", str(self.node.root), "--state-dir", str(self.folder / "state"))
 
     def start(self) -> None:
         chance = self.chance
@@ -66,8 +79,8 @@ class Torture:
         payload = (self.tools / "claimer", self.folder / "claims", chance.randrange(60_000))
         wish = (*chance.choice(WISHES), "--wait", "120s")
         command = [self.tools / "gpuctl", "reserve", "-q", *self.places, *wish, "--", *payload]
-        if self.private and user == 0 and chance.random() < 0.3:
-            command = [*PRIVATE, *command]
+        if chance.random() < 0.3:
+            command = [*(self.private_user if user else self.private), *command]
         words = [str(word) for word in command]
         process = subprocess.Popen(
             words, user=user, group=user, extra_groups=[], stderr=subprocess.PIPE, cwd="/"
@@ -105,6 +118,8 @@ class Torture:
                 self.start()
             if self.chance.random() < 0.25:
                 self.kill_one()
+            if self.chance.random() < 0.1:
+                self.node.divide(self.chance.random() < 0.5)
             self.reap()
             os.sched_yield()
         for process in list(self.running.values()):
@@ -139,9 +154,23 @@ class Torture:
         return path.read_text("utf-8").splitlines() if path.exists() else []
 
 
-def may_have_namespaces() -> bool:
-    probe = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "true"]
-    return shutil.which("unshare") is not None and not subprocess.run(probe, check=False).returncode
+def where_possible(command: Command, user: int) -> Command:
+    if shutil.which("unshare") is None:
+        return ()
+    done = subprocess.run([*command, "true"], user=user, group=user, extra_groups=[], check=False)
+    return () if done.returncode else command
+
+
+def make_claims(claims: Path, gpuctl: Path, node: DividingNode) -> None:
+    """A file for each GPU and part to lock; a part's link names the file of its whole."""
+    command = [str(gpuctl), "discover", "--json", "--root", str(node.root)]
+    done = subprocess.run(command, capture_output=True, check=True)
+    for gpu in json.loads(done.stdout)["gpus"]:
+        claim = claims / f"GPU-{gpu['unique_id']}"
+        claim.touch(0o644)
+        whole = node.wholes().get(gpu["unique_id"])
+        if whole is not None:
+            claim.with_name(f"{claim.name}.of").symlink_to(f"GPU-{whole}")
 
 
 @pytest.fixture
@@ -153,7 +182,8 @@ def torture(tools: Path) -> Iterator[Torture]:
     with tempfile.TemporaryDirectory(prefix="gpuctl-torture-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        root = compose("epn-mi50x8", folder / "node")
+        node = DividingNode(folder)
+        root = node.root
         if not has_device_nodes(root):
             pytest.skip("making stand-in device nodes needs CAP_MKNOD")
         for path in (root / "dev").rglob("*"):
@@ -161,19 +191,16 @@ def torture(tools: Path) -> Iterator[Torture]:
         for each, mode in (("claims", 0o1777), ("state", 0o1777)):
             (folder / each).mkdir()
             (folder / each).chmod(mode)
-        gpus = json.loads(
-            subprocess.run(
-                [tools / "gpuctl", "discover", "--json", "--root", root],
-                capture_output=True,
-                check=True,
-            ).stdout
-        )["gpus"]
-        for gpu in gpus:
-            (folder / "claims" / f"GPU-{gpu['unique_id']}").touch(0o644)
+        for divided in (True, False):
+            node.divide(divided)
+            make_claims(folder / "claims", tools / "gpuctl", node)
         for each in ("served", "double"):
             (folder / "claims" / each).touch()
             (folder / "claims" / each).chmod(0o666)
-        yield Torture(folder, tools, root, random.Random(seed), may_have_namespaces())
+        private = where_possible(PRIVATE, 0)
+        private_user = where_possible(PRIVATE_USER, USERS[1])
+        print(f"private namespaces: {bool(private)}, of users: {bool(private_user)}")
+        yield Torture(folder, tools, node, random.Random(seed), private, private_user)
 
 
 def test_nobody_gets_what_somebody_has(torture: Torture, request: pytest.FixtureRequest) -> None:
@@ -184,7 +211,8 @@ def test_nobody_gets_what_somebody_has(torture: Torture, request: pytest.Fixture
     assert torture.words("double") == []
     assert torture.failures == []
     assert status["leases"] == []
-    assert all(gpu["available"] for gpu in status["gpus"])
+    assert all(gpu["available"] for gpu in status["gpus"] if gpu["usable"])
+    assert sum(gpu["available"] for gpu in status["gpus"]) >= 10
     assert torture.served > 0 and torture.killed
     history = json.loads(torture.gpuctl("status", "--history", "--json").stdout)["events"]
     checker = AuditChecker(history)

@@ -20,6 +20,10 @@
 
 namespace gpuctl::job {
 
+// Our uid as the node knows it, in a user namespace too: jobs are on record by it. And back: what it is seen as here.
+uid_t uid_on_node();
+uid_t uid_here(uid_t on_node);
+
 // One job's directory, opened.
 struct JobDir {
   Fd dir;
