@@ -108,6 +108,10 @@ void Record::set(std::string_view key, std::string_view value) {
                    escaped);
     return;
   }
+  add(key, value);
+}
+
+void Record::add(std::string_view key, std::string_view value) {
   append_escaped((lines_ += key) += '=', value);
   lines_ += '\n';
 }

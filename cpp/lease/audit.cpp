@@ -96,15 +96,26 @@ bool is_ours(const struct stat& status) {
   return status.st_nlink == 1 && S_ISREG(status.st_mode) && status.st_uid == ::geteuid();
 }
 
-void read_lines(int ledger_fd, const std::string& name, std::vector<std::string>& lines) {
+std::string read_text(int ledger_fd, const std::string& name) {
   const Result<Fd> fd = open_at(ledger_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   struct stat status{};
-  if (!fd || ::fstat(fd->get(), &status) != 0 || !S_ISREG(status.st_mode)) return;
-  const Result<std::string> text = read_all(fd->get(), kMaxReadBytes, name);
-  if (!text) return;
-  for (const std::string_view line : split(*text, '\n')) {
-    if (!line.empty() && line.back() == '}') lines.emplace_back(line);
+  if (!fd || ::fstat(fd->get(), &status) != 0 || !S_ISREG(status.st_mode)) return {};
+  return read_all(fd->get(), kMaxReadBytes, name).value_or(std::string());
+}
+
+// Whole ones.
+std::vector<std::string_view> lines_of(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const std::string_view line = take_until(text, '\n');
+    if (!line.empty() && line.back() == '}') lines.push_back(line);
   }
+  return lines;
+}
+
+void read_lines(int ledger_fd, const std::string& name, std::vector<std::string>& lines) {
+  const std::string text = read_text(ledger_fd, name);
+  for (const std::string_view line : lines_of(text)) lines.emplace_back(line);
 }
 
 }  // namespace
@@ -167,14 +178,18 @@ Result<void> Audit::make_ready(int ledger_fd) {
 
 // Of the file that is about to be forgotten; the newest, should they be too many.
 std::string Audit::lines_to_keep(int ledger_fd) const {
-  std::vector<std::string> lines;
-  read_lines(ledger_fd, name_for(uid_, kAside), lines);
+  const std::string before = read_text(ledger_fd, name_for(uid_, kAside));
   const std::vector<std::string> live = live_ ? live_() : std::vector<std::string>();
-  std::string text;
-  for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
-    const bool kept = std::find(live.begin(), live.end(), lease_of(*line)) != live.end();
-    if (kept && text.size() + line->size() < kMaxKeptBytes) text = *line + "\n" + text;
+  std::vector<std::string_view> kept;
+  for (const std::string_view line : lines_of(before)) {
+    if (std::find(live.begin(), live.end(), lease_of(line)) != live.end()) kept.push_back(line);
   }
+  std::size_t bytes = 0;
+  auto first = kept.rbegin();
+  while (first != kept.rend() && bytes + first->size() < kMaxKeptBytes)
+    bytes += (first++)->size() + 1;
+  std::string text;
+  for (auto line = first.base(); line != kept.end(); ++line) (text += *line) += '\n';
   return text;
 }
 

@@ -1,7 +1,6 @@
 #include "choice.hpp"
 
 #include <algorithm>
-#include <map>
 #include <tuple>
 
 #include "core.hpp"
@@ -33,7 +32,7 @@ std::optional<std::string> why_not(const Request& request, const gpu::Gpu& gpu,
   }
   if (request.together == Together::link && request.wish.count > 1 && !gpu.links)
     return "which GPUs it is linked to is not known";
-  const Drain* drain = find_drain(drains, unit_of(gpu));
+  const Drain* drain = drains.empty() ? nullptr : find_drain(drains, unit_of(gpu));
   if (drain != nullptr && drain->level != DrainLevel::inform)
     return "it is drained: " + drain->reason;
   return std::nullopt;
@@ -52,10 +51,9 @@ bool is_far(const Request& request, const gpu::Gpu& gpu) {
   return request.near_numa_node && gpu.numa_node != request.near_numa_node;
 }
 
-// What would be broken up by taking one of its members.
-std::string group_of(const gpu::Gpu& gpu) {
-  if (gpu.parent_id) return "gpu " + *gpu.parent_id;
-  return "node " + (gpu.numa_node ? std::to_string(*gpu.numa_node) : std::string("?"));
+// What would be broken up by taking one of them: the GPU that they are parts of, else their NUMA node.
+bool are_of_one_group(const gpu::Gpu& a, const gpu::Gpu& b) {
+  return a.parent_id == b.parent_id && (a.parent_id || a.numa_node == b.numa_node);
 }
 
 bool has_links(const gpu::Gpu* gpu) { return gpu->links && !gpu->links->empty(); }
@@ -66,14 +64,16 @@ struct Group {
   bool linked = false;
 };
 
-void add_by_name(const Request& request, const Gpus& gpus, std::vector<Group>& groups) {
-  std::map<std::string, Group> by_name;
+void add_by_place(const Request& request, const Gpus& gpus, std::vector<Group>& groups) {
+  const auto before = static_cast<std::ptrdiff_t>(groups.size());
   for (const gpu::Gpu* each : gpus) {
-    Group& group = by_name[group_of(*each)];
-    group.members.push_back(each);
-    group.far = is_far(request, *each);
+    auto group = std::find_if(groups.begin() + before, groups.end(), [&](const Group& known) {
+      return are_of_one_group(*known.members.front(), *each);
+    });
+    if (group == groups.end()) group = groups.insert(group, Group());
+    group->members.push_back(each);
+    group->far = is_far(request, *each);
   }
-  for (auto& [name, group] : by_name) groups.push_back(std::move(group));
 }
 
 // Whoever has no free partner is in the group of its NUMA node; so are all when that is what they must have in common.
@@ -81,7 +81,7 @@ std::vector<Group> groups_of(const Request& request, const Gpus& free) {
   std::vector<Group> groups;
   const bool any_linked = std::any_of(free.begin(), free.end(), has_links);
   if (!any_linked || request.together == Together::numa_node) {
-    add_by_name(request, free, groups);
+    add_by_place(request, free, groups);
     return groups;
   }
   Gpus alone;
@@ -94,7 +94,7 @@ std::vector<Group> groups_of(const Request& request, const Gpus& free) {
                                  [&](const gpu::Gpu* each) { return is_far(request, *each); });
     groups.push_back({std::move(island), far, true});
   }
-  add_by_name(request, alone, groups);
+  add_by_place(request, alone, groups);
   return groups;
 }
 
@@ -194,6 +194,7 @@ Gpus by_preference(const Request& request, Gpus candidates, const Gpus& free) {
 }
 
 bool is_taken(const gpu::Gpu& gpu, const std::vector<Unit>& taken) {
+  if (taken.empty()) return false;
   const Unit unit = unit_of(gpu);
   return std::any_of(taken.begin(), taken.end(),
                      [&](const Unit& each) { return overlap(unit, each); });
@@ -219,6 +220,7 @@ Choice choose(const Request& request, const std::vector<gpu::Gpu>& node,
   }
   for (const gpu::Gpu* each : pick_by_tier(request, free)) choice.chosen.push_back(each);
   choice.possible = !choice.chosen.empty() || !pick_by_tier(request, candidates).empty();
+  if (!choice.chosen.empty()) return choice;
   for (const gpu::Gpu* each : by_preference(request, candidates, free))
     choice.candidates.push_back(each->id);
   return choice;

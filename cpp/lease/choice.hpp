@@ -18,7 +18,8 @@ namespace gpuctl::lease::internal {
 struct Choice {
   std::vector<const gpu::Gpu*> chosen;  // of the node that was given; empty: not enough
   bool possible = false;                // were all of them free
-  std::vector<std::string> candidates;  // ids that would do, taken ones too; best first
+  // Where nothing was chosen: ids that would do, taken ones too; best first.
+  std::vector<std::string> candidates;
   std::vector<std::pair<std::string, std::string>>
       rejected;  // id and why, of each that is no candidate
 };

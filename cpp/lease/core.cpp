@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <ctime>
 
+#include "drains.hpp"
 #include "gpuctl/base/host_paths.hpp"
 #include "lease_files.hpp"
 #include "steps.hpp"
@@ -22,6 +23,7 @@ namespace gpuctl::lease::internal {
 namespace {
 
 constexpr Usec kStuckAfter = 10 * kUsecPerSec;
+constexpr Usec kSettledAfter = 100'000;  // ticks are 10 ms at the longest
 constexpr long kFirstPauseNsec = 20'000;
 constexpr long kLongestPauseNsec = 1'000'000;
 
@@ -39,6 +41,27 @@ void read_other(Core& core, Book& book, uid_t uid) {
   }
   for (const Slot& slot : (*table)->slots()) book.records.push_back(load(**table, slot));
   book.others.push_back(std::move(**table));
+}
+
+bool is_as_listed(const struct stat& now, const Listing& listing) {
+  return now.st_size == listing.size && now.st_mtim.tv_sec == listing.changed.tv_sec &&
+         now.st_mtim.tv_nsec == listing.changed.tv_nsec;
+}
+
+void read_names(int dir_fd, Listing& listing) {
+  alignas(dirent64) std::array<char, 4096> buffer{};
+  ::lseek(dir_fd, 0, SEEK_SET);
+  while (true) {
+    const long got = ::syscall(SYS_getdents64, dir_fd, buffer.data(), buffer.size());
+    if (got <= 0) return;
+    for (long at = 0; at < got;) {
+      const auto* entry = reinterpret_cast<const dirent64*>(buffer.data() + at);
+      const std::string name = entry->d_name;
+      if (const std::optional<uid_t> uid = table_owner(name)) listing.tables.push_back(*uid);
+      if (const std::optional<uid_t> uid = drains_owner(name)) listing.drains.push_back(*uid);
+      at += entry->d_reclen;
+    }
+  }
 }
 
 }  // namespace
@@ -72,19 +95,21 @@ void Critical::leave() {
   step("left");
 }
 
-std::vector<std::string> names_in(const Core& core) {
-  std::vector<std::string> names;
-  alignas(dirent64) std::array<char, 4096> buffer{};
-  ::lseek(core.dir.get(), 0, SEEK_SET);
-  while (true) {
-    const long got = ::syscall(SYS_getdents64, core.dir.get(), buffer.data(), buffer.size());
-    if (got <= 0) return names;
-    for (long at = 0; at < got;) {
-      const auto* entry = reinterpret_cast<const dirent64*>(buffer.data() + at);
-      names.emplace_back(entry->d_name);
-      at += entry->d_reclen;
-    }
-  }
+const Listing& list(Core& core) {
+  Listing& listing = core.listing;
+  struct stat now{};
+  const bool seen = ::fstat(core.dir.get(), &now) == 0;
+  if (seen && listing.settled && is_as_listed(now, listing)) return listing;
+  listing = Listing();
+  read_names(core.dir.get(), listing);
+  std::sort(listing.drains.begin(), listing.drains.end());
+  if (!seen) return listing;
+  listing.changed = now.st_mtim;
+  listing.size = now.st_size;
+  const Usec still = realtime_usec() - static_cast<Usec>(now.st_mtim.tv_sec) * kUsecPerSec -
+                     now.st_mtim.tv_nsec / 1000;
+  listing.settled = still > kSettledAfter;
+  return listing;
 }
 
 const Table* Book::table_of(const Core& core, uid_t uid) const {
@@ -108,12 +133,11 @@ Book read_book(Core& core) {
   if (core.own) {
     for (const Slot& slot : core.own->slots()) book.records.push_back(load(*core.own, slot));
   }
-  const std::vector<std::string> names = names_in(core);
-  for (const std::string& name : names) {
-    const std::optional<uid_t> uid = table_owner(name);
-    if (uid && (*uid != core.uid || !core.own)) read_other(core, book, *uid);
+  const Listing& listing = list(core);
+  for (const uid_t uid : listing.tables) {
+    if (uid != core.uid || !core.own) read_other(core, book, uid);
   }
-  book.drains = read_drains(core, names, book.problems);
+  book.drains = read_drains(core, listing.drains, book.problems);
   return book;
 }
 

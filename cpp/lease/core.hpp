@@ -19,6 +19,20 @@
 
 namespace gpuctl::lease {
 
+namespace internal {
+
+// Whose files lie in the ledger's directory. Kept until the directory changes; its time of change is only as fine as the
+// kernel's tick, so a listing counts again only if the directory had been still for some ticks when it was made.
+struct Listing {
+  std::vector<uid_t> tables;
+  std::vector<uid_t> drains;  // ascending
+  timespec changed{};
+  off_t size = 0;
+  bool settled = false;
+};
+
+}  // namespace internal
+
 struct Ledger::Impl {
   Impl(const Place& given, HostFs live_fs) : place(given), live(std::move(live_fs)), audit(0) {}
 
@@ -36,6 +50,7 @@ struct Ledger::Impl {
   proc::Identity self;
   internal::Reach reach;
   internal::Audit audit;
+  internal::Listing listing;
   std::optional<internal::Table> own;
   std::set<std::size_t> our_slots;  // locked by this very object, which the kernel does not show us
   Fd notify;
@@ -97,12 +112,11 @@ std::vector<std::string> settle(Core& core, Book& book);
 // Damaged and outdated records of ours. Words for each.
 std::vector<std::string> mend(Core& core);
 
-// Names in the ledger's directory, in any order, by its own descriptor: each operation asks, so it must cost little. Under
-// the ledger's lock, since that descriptor has one position.
-std::vector<std::string> names_in(const Core& core);
+// As it is now. Under the ledger's lock, since the directory's descriptor has one position.
+const Listing& list(Core& core);
 
-// `names`: of names_in().
-std::vector<Drain> read_drains(const Core& core, const std::vector<std::string>& names,
+// `users`: whose files of drains there are.
+std::vector<Drain> read_drains(const Core& core, const std::vector<uid_t>& users,
                                std::vector<Error>& problems);
 const Drain* find_drain(const std::vector<Drain>& drains, const Unit& unit);
 

@@ -69,18 +69,6 @@ Result<Record> read_file_of(const Core& core, uid_t uid) {
   return text ? Record::from_text(*text, kKind, kVersion, name) : fail(text.error());
 }
 
-std::vector<uid_t> users_with_drains(const std::vector<std::string>& names) {
-  std::vector<uid_t> users;
-  for (const std::string& name : names) {
-    if (name.compare(0, kPrefix.size(), kPrefix) != 0) continue;
-    const Result<std::uint64_t> uid =
-        parse_unsigned(std::string_view(name).substr(kPrefix.size()), "uid", 10, 0xfffffffe);
-    if (uid) users.push_back(static_cast<uid_t>(*uid));
-  }
-  std::sort(users.begin(), users.end());
-  return users;
-}
-
 std::vector<Drain> drains_of(const Core& core, uid_t uid, std::vector<Error>& problems) {
   std::vector<Drain> found;
   const Result<Record> record = read_file_of(core, uid);
@@ -104,10 +92,10 @@ std::vector<Drain> latest(const std::vector<Drain>& words) {
   return found;
 }
 
-std::vector<Drain> all_words(const Core& core, const std::vector<std::string>& names,
+std::vector<Drain> all_words(const Core& core, const std::vector<uid_t>& users,
                              std::vector<Error>& problems) {
   std::vector<Drain> words;
-  for (const uid_t uid : users_with_drains(names)) {
+  for (const uid_t uid : users) {
     if (!may_drain(core, uid)) continue;
     for (Drain& each : drains_of(core, uid, problems)) words.push_back(std::move(each));
   }
@@ -116,13 +104,20 @@ std::vector<Drain> all_words(const Core& core, const std::vector<std::string>& n
 
 }  // namespace
 
+std::optional<uid_t> drains_owner(const std::string& name) {
+  if (name.compare(0, kPrefix.size(), kPrefix) != 0) return std::nullopt;
+  const Result<std::uint64_t> uid =
+      parse_unsigned(std::string_view(name).substr(kPrefix.size()), "uid", 10, 0xfffffffe);
+  return uid ? std::optional<uid_t>(static_cast<uid_t>(*uid)) : std::nullopt;
+}
+
 bool may_drain(const Core& core, uid_t uid) {
   return uid == 0 || uid == core.state_owner || core.drains_are_of_a_group;
 }
 
-std::vector<Drain> read_drains(const Core& core, const std::vector<std::string>& names,
+std::vector<Drain> read_drains(const Core& core, const std::vector<uid_t>& users,
                                std::vector<Error>& problems) {
-  std::vector<Drain> found = latest(all_words(core, names, problems));
+  std::vector<Drain> found = latest(all_words(core, users, problems));
   const Usec now = realtime_usec();
   found.erase(std::remove_if(found.begin(), found.end(),
                              [&](const Drain& each) {
@@ -143,7 +138,7 @@ const Drain* find_drain(const std::vector<Drain>& drains, const Unit& unit) {
 // Our words about other units stay; about this one only the new word does.
 Result<void> say(Core& core, Drain drain) {
   std::vector<Error> problems;
-  for (const Drain& each : all_words(core, names_in(core), problems))
+  for (const Drain& each : all_words(core, list(core).drains, problems))
     drain.sequence = std::max(drain.sequence, each.sequence + 1);
   std::vector<Drain> ours = drains_of(core, core.uid, problems);
   ours.erase(std::remove_if(ours.begin(), ours.end(),

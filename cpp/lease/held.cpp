@@ -177,7 +177,8 @@ std::optional<std::string> Held::evicted() {
   if (!find_slot(core, impl_->stored))
     static_cast<void>(write_anew(core, impl_->stored).has_value());
   std::vector<Error> problems;
-  const std::vector<Drain> drains = internal::read_drains(core, internal::names_in(core), problems);
+  const std::vector<Drain> drains =
+      internal::read_drains(core, internal::list(core).drains, problems);
   for (const Unit& unit : impl_->stored.lease.units) {
     const Drain* drain = internal::find_drain(drains, unit);
     if (drain != nullptr && drain->level == DrainLevel::evict)

@@ -77,9 +77,10 @@ Result<Drain> write_word(internal::Core& core, const Drain& drain) {
 }
 
 // A quarantine must not weaken what an administrator has ordered.
-bool gets_no_jobs(const internal::Core& core, const std::string& unit_id) {
+bool gets_no_jobs(internal::Core& core, const std::string& unit_id) {
   std::vector<Error> problems;
-  const std::vector<Drain> drains = internal::read_drains(core, internal::names_in(core), problems);
+  const std::vector<Drain> drains =
+      internal::read_drains(core, internal::list(core).drains, problems);
   return std::any_of(drains.begin(), drains.end(), [&](const Drain& each) {
     return each.unit_id == unit_id && each.level != DrainLevel::inform;
   });
@@ -100,7 +101,7 @@ Result<Drain> Ledger::undrain(const std::string& unit_id, const std::string& rea
   Result<internal::Critical> critical = internal::Critical::enter(*impl_);
   if (!critical) return fail(critical.error());
   std::vector<Error> problems;
-  for (Drain& each : internal::read_drains(*impl_, internal::names_in(*impl_), problems)) {
+  for (Drain& each : internal::read_drains(*impl_, internal::list(*impl_).drains, problems)) {
     if (each.unit_id != unit_id) continue;
     if (each.needs_check && !check_passed) {
       return fail(ErrorCode::unavailable, unit_id,

@@ -17,10 +17,10 @@ constexpr unsigned kAnyVersion = std::numeric_limits<unsigned>::max();
 
 void store_unit(Record& record, std::size_t number, const Unit& unit) {
   const std::string prefix = "unit." + std::to_string(number) + ".";
-  record.set(prefix + "id", unit.id);
-  record.set(prefix + "pci", unit.pci_address);
-  if (unit.uuid) record.set(prefix + "uuid", *unit.uuid);
-  if (unit.parent_id) record.set(prefix + "parent", *unit.parent_id);
+  record.add(prefix + "id", unit.id);
+  record.add(prefix + "pci", unit.pci_address);
+  if (unit.uuid) record.add(prefix + "uuid", *unit.uuid);
+  if (unit.parent_id) record.add(prefix + "parent", *unit.parent_id);
 }
 
 std::vector<Unit> load_units(const Record& record) {
@@ -35,9 +35,9 @@ std::vector<Unit> load_units(const Record& record) {
 }
 
 void store_job(Record& record, const JobName& job) {
-  record.set("job.id", job.id);
-  record.set("job.resubmission", std::uint64_t{job.resubmission});
-  record.set("job.nonce", job.nonce);
+  record.add("job.id", job.id);
+  record.add("job.resubmission", std::uint64_t{job.resubmission});
+  record.add("job.nonce", job.nonce);
 }
 
 std::optional<JobName> load_job(const Record& record) {
@@ -103,14 +103,14 @@ void load_payload(Stored& stored, const std::string& text, const std::string& pa
 std::string body_text(const Stored& stored) {
   const Lease& lease = stored.lease;
   Record record(kKind, kRecordVersion);
-  record.set("nonce", lease.nonce);
+  record.add("nonce", lease.nonce);
   store(record, "holder", lease.holder);
   if (lease.job) store_job(record, *lease.job);
-  record.set("command", std::string_view(lease.command).substr(0, kMaxCommandBytes));
-  record.set("wanted", std::uint64_t{stored.wanted});
-  record.set("granted_boot", static_cast<std::uint64_t>(stored.lease.granted_boot));
-  if (lease.expires_at) record.set("expires_at", static_cast<std::uint64_t>(*lease.expires_at));
-  if (stored.owner_cgroup) record.set("owner_cgroup", *stored.owner_cgroup);
+  record.add("command", std::string_view(lease.command).substr(0, kMaxCommandBytes));
+  record.add("wanted", std::uint64_t{stored.wanted});
+  record.add("granted_boot", static_cast<std::uint64_t>(stored.lease.granted_boot));
+  if (lease.expires_at) record.add("expires_at", static_cast<std::uint64_t>(*lease.expires_at));
+  if (stored.owner_cgroup) record.add("owner_cgroup", *stored.owner_cgroup);
   for (std::size_t i = 0; i < lease.units.size(); ++i) store_unit(record, i, lease.units[i]);
   record.set_list("candidate", stored.candidates);
   return record.to_text();

@@ -35,6 +35,37 @@ TEST_CASE("a GPU is given once and comes back") {
   CHECK(TestNode::numbers(again->lease().units) == "0");
 }
 
+TEST_CASE("a listing that is kept is not believed once another has drained, or drained anew") {
+  TestNode node(2);
+  Ledger one = std::move(*node.ledger());
+  Ledger two = std::move(*node.ledger());
+  const auto gets = [&] {
+    Result<Held> held = one.hold(TestNode::request(1), node.node(), {});
+    const std::string numbers = held ? TestNode::numbers(held->lease().units) : "none";
+    if (held) CHECK(held->release(test::proven()));
+    return numbers;
+  };
+  const auto drain = [&](unsigned number) {
+    DrainOrder order;
+    order.unit_id = TestNode::address(number);
+    order.reason = "fan";
+    REQUIRE(two.drain(order));
+  };
+  for (const Usec still : {Usec{0}, Usec{200'000}}) {
+    CHECK(gets() == "0");
+    ::usleep(static_cast<useconds_t>(still));
+    CHECK(gets() == "0");
+    drain(0);
+    CHECK(gets() == "1");
+    ::usleep(static_cast<useconds_t>(still));
+    CHECK(gets() == "1");
+    drain(1);
+    CHECK(gets() == "none");
+    for (const unsigned number : {0U, 1U})
+      REQUIRE(two.undrain(TestNode::address(number), "mended", true));
+  }
+}
+
 TEST_CASE("all units of a request or none") {
   TestNode node(4);
   Ledger ledger = std::move(*node.ledger());

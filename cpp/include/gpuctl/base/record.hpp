@@ -34,6 +34,10 @@ class Record {
   // Replaces the value of `key`; keys are [a-z0-9_.]+ and keep the order of their first setting.
   void set(std::string_view key, std::string_view value);
   void set(std::string_view key, std::uint64_t value) { set(key, std::to_string(value)); }
+
+  // The same for a key that is not there yet, which is not looked for.
+  void add(std::string_view key, std::string_view value);
+  void add(std::string_view key, std::uint64_t value) { add(key, std::to_string(value)); }
   void set_list(const std::string& key,
                 const std::vector<std::string>& values);  // key.0, key.1, ...
 
