@@ -68,9 +68,9 @@ def test_the_pressure_of_zombies_is_reported(arena: Arena, fence: str) -> None:
     arena.wait_for_beats()
     killed, words, errors = arena.gpuctl("kill", "--job", "zombies", "--grace", "1")
     assert (killed, errors) == (0, ""), words
-    assert "500 had ended and were not reaped" in words
+    assert "had ended and were not reaped" in words
     assert job.wait() == 143, job.stderr
-    assert job.report["kill"]["unreaped"] == 500
+    assert 400 < job.report["kill"]["unreaped"] <= 500  # the last ones may not have ended yet
     assert any("RLIMIT_NPROC" in each for each in job.report["problems"])
 
 
