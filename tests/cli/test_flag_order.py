@@ -27,14 +27,16 @@ def schemas(gpuctl: Run, *orders: tuple[object, ...]) -> list[str]:
 @pytest.mark.parametrize(
     ("verb", "operand", "flags", "schema"),
     [
-        ("tree", str(os.getpid()), ("--json",), "gpuctl.tree/1"),
-        ("cgroup", str(os.getpid()), ("--json", "--processes"), "gpuctl.cgroup/1"),
+        ("tree", "PID", ("--json",), "gpuctl.tree/1"),
+        ("cgroup", "PID", ("--json", "--processes"), "gpuctl.cgroup/1"),
         ("match", "JDL", ("--json", "-q"), "gpuctl.match/1"),
     ],
 )
 def test_before_and_after(
     gpuctl: Run, tmp_path: Path, verb: str, operand: str, flags: tuple[str, ...], schema: str
 ) -> None:
+    if operand == "PID":
+        operand = str(os.getpid())
     if operand == "JDL":
         path = tmp_path / "job.jdl"
         path.write_text('Executable = "/bin/true";', encoding="utf-8")
