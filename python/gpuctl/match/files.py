@@ -14,6 +14,7 @@ from gpuctl.match.node import Node
 __all__ = ["MAX_SITEMAP_BYTES", "load_nodes", "nodes_of_text"]
 
 MAX_SITEMAP_BYTES = 64 << 20  # a list of ten thousand
+_MAX_DIGITS = 4300  # Python's own limit since 3.11; without one a long number takes hours
 _NOT_A_NUMBER = float("nan")  # what NaN and Infinity become: unknown, with a problem
 
 
@@ -25,7 +26,7 @@ def load_nodes(path: str | os.PathLike[str]) -> list[Node]:
 
 def nodes_of_text(text: str, name: str) -> list[Node]:
     try:
-        document = json.loads(text, parse_constant=lambda _: _NOT_A_NUMBER)
+        document = json.loads(text, parse_int=_integer, parse_constant=lambda _: _NOT_A_NUMBER)
     except ValueError as error:
         raise _malformed(f"`{name}` is no JSON: {error}", name) from None
     except RecursionError:
@@ -37,6 +38,12 @@ def nodes_of_text(text: str, name: str) -> list[Node]:
     return [
         Node.from_json(each, _numbered(plain, i, documents)) for i, each in enumerate(documents)
     ]
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
 
 
 def _numbered(name: str, index: int, documents: list[Any]) -> str:

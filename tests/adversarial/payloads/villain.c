@@ -367,6 +367,8 @@ static int zombies(void) {
     pid_t pid = fork();
     if (pid == 0) _exit(0);
     if (pid < 0) break;
+    siginfo_t info;
+    waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT);  // it has ended, and stays
   }
   beat();
   sleep(60);

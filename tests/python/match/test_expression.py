@@ -169,9 +169,9 @@ COSTLY = {
 def test_costly_expressions_end_soon(name: str) -> None:
     text, expected = COSTLY[name]
     node = {"TTL": 5, "Text": "a" * 20000, "Many": [{"a": 1}] * 1000}
-    started = time.monotonic()
+    started = time.process_time()  # what others compute meanwhile is not its own
     found = value(text, node)
-    assert time.monotonic() - started < SECONDS
+    assert time.process_time() - started < SECONDS
     assert expected is None or found is expected or found == expected
     if expected is None:  # it costs more than it may
         assert found is ERROR or found is False

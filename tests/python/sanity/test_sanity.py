@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from ctypes.util import find_library
 from pathlib import Path
 from typing import Any, Callable
@@ -173,7 +174,7 @@ def test_demands_on_memory_and_versions(sanity: Sanity, opencl: str) -> None:
     assert answer["verdict"] == "fail"
     words = detail(answer, "requirements")
     assert "asked for are 80000000000000" in words
-    assert "runtime is 3.0, asked for is 12.10" in words
+    assert re.search(r"runtime is [123]\.\d, asked for is 12\.10", words), words
     assert "driver is not known" in words
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,15 @@ Run = Callable[..., dict[str, Any]]
 
 
 def run_probe(
-    name: str, env: Mapping[str, str] | None = None, shell: Sequence[str] = ("sh",), **more: Any
+    name: str,
+    env: Mapping[str, str] | None = None,
+    shell: Sequence[str] = ("sh",),
+    probes: Path = PROBES,
+    **more: Any,
 ) -> dict[str, Any]:
     """Its object, which is what its schema says."""
     done = subprocess.run(
-        [*shell, str(PROBES / f"{name}.sh")],
+        [*shell, str(probes / f"{name}.sh")],
         env={"PATH": os.environ["PATH"], **(env or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -107,12 +112,13 @@ def test_in_every_shell(name: str, shell: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_as_another_user_without_home(name: str) -> None:
-    """The probe comes as an argument: a checkout in root's home is not open to others."""
     if os.geteuid() != 0:
         pytest.skip("to become another user needs root")
-    text = (PROBES / f"{name}.sh").read_text(encoding="utf-8")
-    shell = ("sh", "-c", text)
-    run_probe(name, shell=shell, user=NOBODY, group=NOBODY, extra_groups=[], cwd="/")
+    # a copy: a checkout in root's home is not open to others
+    with tempfile.TemporaryDirectory(prefix="gpuctl-probes-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        probes = shutil.copytree(PROBES, Path(folder) / "sitesonar.d")
+        run_probe(name, probes=probes, user=NOBODY, group=NOBODY, extra_groups=[], cwd="/")
 
 
 @pytest.mark.parametrize("name", NAMES)
