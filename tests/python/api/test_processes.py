@@ -145,7 +145,12 @@ def test_an_identity_dies_with_its_process(sleeper: subprocess.Popen[bytes]) -> 
     identity = processes.identify(sleeper.pid)
     assert (identity.pid, identity.liveness) == (sleeper.pid, "alive")
     assert identity == processes.identify(sleeper.pid)
-    assert identity._replace(start_ticks=identity.start_ticks + 1).liveness == "dead"
+    # the kernel's own number decides where there is one, else the start time
+    later = identity._replace(start_ticks=identity.start_ticks + 1)
+    assert later._replace(pidfs_inode=None).liveness == "dead"
+    if identity.pidfs_inode is not None:
+        other = identity._replace(pidfs_inode=identity.pidfs_inode + 1)
+        assert (later.liveness, other.liveness) == ("alive", "dead")
     assert identity._replace(boot_id="another boot").liveness == "dead"
     assert identity._replace(pid_namespace=1).liveness == "unknown"
     sleeper.kill()
