@@ -25,8 +25,10 @@ Patience patient(Usec wait) {
 void await_waiting(Ledger& ledger, std::size_t count) {
   pollfd news{ledger.watch_fd(), POLLIN, 0};
   while (true) {
+    const Result<View> view = ledger.view();
+    REQUIRE(view);
     std::size_t waiting = 0;
-    for (const Lease& each : ledger.view()->leases) waiting += each.state == State::waiting ? 1 : 0;
+    for (const Lease& each : view->leases) waiting += each.state == State::waiting ? 1 : 0;
     if (waiting == count) return;
     ::poll(&news, 1, 50);
     ledger.drain_watch();
