@@ -45,7 +45,7 @@ run_check() {
 
 check_ruff() { ruff check .; }
 check_format() { ruff format --check --diff .; }
-check_mypy() { mypy --cache-dir "$(mypy_cache strict)" python/gpuctl && check_mypy_loosely tests bench tools; }
+check_mypy() { mypy python/gpuctl && check_mypy_loosely tests bench tools; }
 check_clang_format() { cpp_files | xargs -0 clang-format --dry-run -Werror; }
 check_shellcheck() { shell_files | xargs -0 shellcheck --external-sources; }
 check_clang_tidy() { configure_tidy && "$python" tools/dev/tidy.py; }
@@ -72,12 +72,9 @@ check_headers() {
 
 # Tests and tools hand fixtures and data about; what they check, they check by running.
 check_mypy_loosely() {
-    mypy --cache-dir "$(mypy_cache loose)" --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls \
-        --allow-untyped-decorators --allow-any-generics --no-warn-return-any --disable-error-code import-untyped "$@"
+    mypy --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls --allow-untyped-decorators \
+        --allow-any-generics --no-warn-return-any --disable-error-code import-untyped "$@"
 }
-
-# For all checkouts of this user. One per set of flags: what was checked with others counts as stale.
-mypy_cache() { echo "${XDG_CACHE_HOME:-$HOME/.cache}/gpuctl/mypy/$1"; }
 
 cpp_files() { find cpp tests/cpp -type f \( -name '*.cpp' -o -name '*.hpp' \) -print0; }
 
