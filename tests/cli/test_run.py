@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Callable
 
@@ -197,7 +198,13 @@ def test_init_holds_nothing_open(gpuctl_binary: Path, tmp_path: Path) -> None:
         pytest.skip("needs root to look into init")
     with running(gpuctl_binary, tmp_path) as supervisor:
         [init] = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-        links = [os.readlink(each) for each in Path(f"/proc/{init}/fd").iterdir()]
+        links = [""] * 2
+        deadline = time.monotonic() + 20
+        while (
+            len(links) > 1 and time.monotonic() < deadline
+        ):  # the payload may be quicker than init
+            with suppress(FileNotFoundError):  # closed while we look
+                links = [os.readlink(each) for each in Path(f"/proc/{init}/fd").iterdir()]
     assert len(links) == 1, links
     assert links[0].startswith("socket:")
 
