@@ -145,7 +145,7 @@ Result<lease::Lease> find_lease(Run& run, const std::string& name) {
   Result<lease::Lease> told = lease::read_lease_file(*file);
   if (!told) return told;
   if (told->id != name) return found;
-  told->uid = ::geteuid();
+  told->uid = uid_on_node();
   told->state = lease::State::held;
   run.given->elsewhere = true;
   return told;
