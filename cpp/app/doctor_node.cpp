@@ -7,6 +7,7 @@
 #include "doctor.hpp"
 #include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/state_place.hpp"
+#include "gpuctl/base/uid_map.hpp"
 #include "gpuctl/cgroup/bus.hpp"
 #include "gpuctl/cgroup/delegation.hpp"
 #include "gpuctl/gpu/inventory.hpp"
@@ -62,7 +63,7 @@ Check judge_lingering(const Context& context, const HostFs& live) {
   if (!booted || !*booted) return {kId, CheckStatus::skip, "systemd does not run here", ""};
   if (::geteuid() == 0) return {kId, CheckStatus::skip, "root asks the system's manager", ""};
   cgroup::BusPlaces places;
-  places.uid = cgroup::outer_uid(live, ::geteuid());
+  places.uid = uid_on_node(live);
   places.session_address = context.environment.find("DBUS_SESSION_BUS_ADDRESS");
   places.runtime_dir = context.environment.find("XDG_RUNTIME_DIR");
   for (const cgroup::BusAddress& each : cgroup::bus_addresses(places)) {

@@ -68,22 +68,6 @@ std::vector<BusAddress> bus_addresses(const BusPlaces& places) {
   return addresses.take();
 }
 
-// user_namespaces(7): each line is "first id inside, first id outside, how many".
-uid_t outer_uid(const HostFs& fs, uid_t uid) {
-  const Result<std::string> map = fs.read_file(host_paths::kSelfUidMap);
-  if (!map) return uid;
-  for (const std::string_view line : split(*map, '\n')) {
-    std::vector<std::uint64_t> fields;
-    for (const std::string_view word : split(line, ' ')) {
-      const Result<std::uint64_t> number = parse_unsigned(word, "a uid");
-      if (number) fields.push_back(*number);
-    }
-    if (fields.size() == 3 && uid >= fields[0] && uid - fields[0] < fields[2])
-      return static_cast<uid_t>(fields[1] + (uid - fields[0]));
-  }
-  return uid;
-}
-
 Error explain_silence(const HostFs& fs, const BusPlaces& places) {
   if (places.uid == 0) {
     return silence(ErrorCode::not_found, host_paths::kLiveSystemBus,

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "gpuctl/base/uid_map.hpp"
 #include "gpuctl/cgroup/leave_slot.hpp"
 #include "gpuctl/proc/walk.hpp"
 
@@ -95,7 +96,7 @@ Result<cgroup::Scope> move(Run& run, const cgroup::BusPlaces& places, const std:
 
 Result<cgroup::Place> find_place_in_scope(Run& run) {
   cgroup::BusPlaces places = run.spec.bus;
-  places.uid = cgroup::outer_uid(run.fs, ::geteuid());
+  places.uid = uid_on_node(run.fs);
   if (const auto buses = cgroup::find_buses(run.fs, places); !buses) return fail(buses.error());
   const Result<cgroup::Group> group = cgroup::Group::of_self(run.fs);
   if (!group) return fail(group.error());

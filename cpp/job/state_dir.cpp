@@ -16,7 +16,7 @@
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/base/state_place.hpp"
 #include "gpuctl/base/tree.hpp"
-#include "gpuctl/cgroup/bus.hpp"
+#include "gpuctl/base/uid_map.hpp"
 
 namespace gpuctl::job {
 namespace {
@@ -58,7 +58,7 @@ void remove_by_name(int jobs_fd, const std::string& name) {
 
 uid_t uid_on_node() {
   const Result<HostFs> live = HostFs::open("/");
-  return live ? cgroup::outer_uid(*live, ::geteuid()) : ::geteuid();
+  return live ? gpuctl::uid_on_node(*live) : ::geteuid();
 }
 
 uid_t uid_here(uid_t on_node) { return on_node == uid_on_node() ? ::geteuid() : on_node; }

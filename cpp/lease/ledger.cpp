@@ -9,6 +9,7 @@
 #include "core.hpp"
 #include "drains.hpp"
 #include "gpuctl/base/state_place.hpp"
+#include "gpuctl/base/uid_map.hpp"
 #include "held.hpp"
 #include "judge.hpp"
 
@@ -38,8 +39,8 @@ Result<void> open_places(Core& core) {
 }
 
 Result<void> open_identity(Core& core) {
-  core.uid = internal::uid_on_node(core.live);
-  core.in_user_namespace = internal::in_user_namespace(core.live);
+  core.uid = uid_on_node(core.live);
+  core.in_user_namespace = in_user_namespace(core.live);
   core.audit = internal::Audit(core.uid, [&core] { return internal::live_leases(core); });
   core.process = ::getpid();
   const Result<proc::Here> here = proc::read_here(core.live);

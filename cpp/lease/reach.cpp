@@ -17,29 +17,6 @@ namespace {
 
 // MNT_NS_INIT_INO of <linux/nsfs.h> since 6.18; before, the first number given out.
 constexpr std::uint64_t kInitialMounts[] = {0xeffffff8, 0xf0000000};
-// The whole range of ids, as the initial user namespace maps it.
-constexpr std::uint64_t kAllIds = 4294967295;
-
-struct IdRange {
-  std::uint64_t inside = 0;
-  std::uint64_t outside = 0;
-  std::uint64_t count = 0;
-};
-
-std::vector<IdRange> read_uid_map(const HostFs& live) {
-  std::vector<IdRange> ranges;
-  const Result<std::string> text = live.read_file(host_paths::kSelfUidMap);
-  if (!text) return ranges;
-  for (const std::string_view line : split(*text, '\n')) {
-    std::vector<std::uint64_t> numbers;
-    for (const std::string_view word : split(line, ' ')) {
-      if (const Result<std::uint64_t> number = parse_unsigned(word, "uid_map"))
-        numbers.push_back(*number);
-    }
-    if (numbers.size() == 3) ranges.push_back({numbers[0], numbers[1], numbers[2]});
-  }
-  return ranges;
-}
 
 bool exists(const HostFs& live, const char* path) {
   return live.open_path(path, O_PATH).has_value();
@@ -110,21 +87,6 @@ Reach reach_of(const HostFs& live, int state_fd, const std::string& path, bool n
             "the rest of the node"};
   }
   return named ? Reach{} : reach_of_place(live, state_fd, path);
-}
-
-uid_t uid_on_node(const HostFs& live) {
-  const std::uint64_t uid = ::geteuid();
-  for (const IdRange& range : read_uid_map(live)) {
-    if (uid >= range.inside && uid - range.inside < range.count)
-      return static_cast<uid_t>(range.outside + (uid - range.inside));
-  }
-  return static_cast<uid_t>(uid);
-}
-
-bool in_user_namespace(const HostFs& live) {
-  const std::vector<IdRange> ranges = read_uid_map(live);
-  return !(ranges.size() == 1 && ranges[0].inside == 0 && ranges[0].outside == 0 &&
-           ranges[0].count == kAllIds);
 }
 
 }  // namespace gpuctl::lease::internal

@@ -22,10 +22,4 @@ struct Reach {
 Reach reach_of(const HostFs& live, int state_fd, const std::string& path, bool named,
                bool live_hardware);
 
-// Our uid as the node knows it, in a user namespace one level down too.
-uid_t uid_on_node(const HostFs& live);
-
-// Users of a user namespace are seen as one nobody there.
-bool in_user_namespace(const HostFs& live);
-
 }  // namespace gpuctl::lease::internal

@@ -71,11 +71,16 @@ def test_tampering_with_the_pilot(arena: Arena, fence: str) -> None:
 
 
 def test_the_ways_of_tampering_do_work(arena: Arena) -> None:
-    """Without any fence; so that the test above could fail."""
+    """Without any fence; so that the test above could fail. The neighbour cannot be read until it
+    has begun its own program."""
+    wanted = {"kill", "prlimit", "sched_setaffinity", "environ", "oom_score_adj"}
     out = arena.folder / "out"
-    assert arena.wait(arena.spawn([arena.tools / "tamper", arena.neighbour], stdout=out)) == 0
-    worked = set(out.read_text().splitlines())
-    assert {"kill", "prlimit", "sched_setaffinity", "environ", "oom_score_adj"} <= worked
+
+    def all_work() -> bool:
+        assert arena.wait(arena.spawn([arena.tools / "tamper", arena.neighbour], stdout=out)) == 0
+        return wanted <= set(out.read_text().splitlines())
+
+    arena.wait_until(all_work, "every way to work")
 
 
 def test_the_supervisor_can_be_read_by_nobody(arena: Arena) -> None:

@@ -73,13 +73,7 @@ def epn_mi50x8() -> Node:
             Function(f"0000:{bus}:00.0", "020700", "15b3", "101b", "15b3:0007", driver="mlx5_core")
         )
     functions.append(Function("0000:00:00.0", HOST_BRIDGE, "1022", "1480", "1022:1480"))
-    return Node(
-        functions=functions,
-        kfd=kfd,
-        cpu_nodes=8,
-        driver_versions={"amdgpu": "6.8.5"},
-        device_nodes=nodes,
-    )
+    return _amd_node(functions, kfd, 8, nodes)
 
 
 # Links of one MI250X node, by the number of its GCDs: four between those of one package.
@@ -115,10 +109,16 @@ def ex235a_mi250x4() -> Node:
         gpu = KfdGpu(address, "7408", 90010, unique_id, 128 + index, memory, 440)
         kfd.append(replace(gpu, links=links[index]))
         nodes += [f"/dev/dri/{minor}" for minor in minors]
+    return _amd_node(functions, kfd, 4, nodes)
+
+
+def _amd_node(
+    functions: Sequence[Function], kfd: Sequence[KfdGpu], cpu_nodes: int, nodes: Sequence[str]
+) -> Node:
     return Node(
         functions=functions,
         kfd=kfd,
-        cpu_nodes=4,
+        cpu_nodes=cpu_nodes,
         driver_versions={"amdgpu": "6.8.5"},
         device_nodes=nodes,
     )

@@ -51,21 +51,6 @@ TEST_CASE("a user's addresses: session, runtime directory, the uid's; root's is 
   CHECK(sockets(places) == Paths{"/run/dbus/system_bus_socket"});
 }
 
-TEST_CASE("the uid outside of a user namespace is what the map says") {
-  const TempTree tree;
-  const HostFs fs = *HostFs::open(tree.path());
-  CHECK(cgroup::outer_uid(fs, 7) == 7);
-  tree.write("proc/self/uid_map", "         0          0 4294967295\n");
-  CHECK(cgroup::outer_uid(fs, 2000) == 2000);
-  tree.write("proc/self/uid_map",
-             "         0       2000          1\n         1     100000      65536\n");
-  CHECK(cgroup::outer_uid(fs, 0) == 2000);
-  CHECK(cgroup::outer_uid(fs, 5) == 100004);
-  CHECK(cgroup::outer_uid(fs, 70000) == 70000);
-  tree.write("proc/self/uid_map", "garbage\n1 2\n\n-1 -2 -3\n");
-  CHECK(cgroup::outer_uid(fs, 1) == 1);
-}
-
 // Words of busctl and systemd-run of systemd 252 and 257, dbus-daemon 1.16, as they were met.
 TEST_CASE("what the tools say is understood") {
   const std::vector<Said> all = {

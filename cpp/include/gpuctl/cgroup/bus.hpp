@@ -22,7 +22,7 @@ namespace gpuctl::cgroup {
 
 // What tells where the bus is.
 struct BusPlaces {
-  uid_t uid = 0;                               // as the rest of the node sees us (see outer_uid)
+  uid_t uid = 0;                               // as the rest of the node sees us: uid_on_node()
   std::optional<std::string> session_address;  // DBUS_SESSION_BUS_ADDRESS
   std::optional<std::string> runtime_dir;      // XDG_RUNTIME_DIR
   std::string path;                            // PATH, to find the tool
@@ -38,10 +38,6 @@ struct BusAddress {
 // bus, then below XDG_RUNTIME_DIR, then /run/user/UID, which is right when the environment is that of another user (su,
 // sudo) or of nobody (a batch job).
 std::vector<BusAddress> bus_addresses(const BusPlaces& places);
-
-// Our uid outside the user namespace that we are in: what the owner of the node knows us by. In one of a container's
-// `root` it is the user's; `uid` where there is no namespace, or it does not say.
-uid_t outer_uid(const HostFs& fs, uid_t uid);
 
 enum class BusStep {
   next_address,  // this bus does not serve: another one may
