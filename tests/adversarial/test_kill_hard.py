@@ -24,7 +24,8 @@ def test_unkillable_is_named_and_finished_later(root_arena: Arena, fence: str) -
     arena.wait_until(lambda: "stuck" in arena.read(server, "mounts"), "the mount")
     job = arena.run(["--process-fence", fence, "--job", "hang"], ["stat", f"{place}/file"])
     arena.wait_until(
-        lambda: "stat" in [each["name"] for each in arena.strangers(job)], "the payload"
+        lambda: ("stat", "D") in [(each["name"], each["state"]) for each in arena.strangers(job)],
+        "the payload's hanging",
     )
     code, out, errors = arena.gpuctl("--json", "kill", "--job", "hang", "--grace", 0, timeout=90)
     assert code == 1, errors
