@@ -3,7 +3,7 @@
 #:
 #:   ./dev lab shell [--tier ns|vm] [--node NAME] [--kernel 5.10] [--user pilot|other|root]
 #:                                 a shell on a fresh node with gpuctl installed
-#:   ./dev lab test [PATH…] [flags of pytest]     the tests that need it
+#:   ./dev lab test [PATH…] [flags of pytest]     the tests that need it; two at a time without arguments
 #:   ./dev lab build | status | clean             make all of it now, say what is there, remove it
 #:   ./dev lab record                             write tests/data/places anew: what a process sees in each place
 #:
@@ -24,7 +24,16 @@ verb_main() {
     [[ $verb == status || $verb == clean ]] || need_packages mmdebstrap mke2fs
     cd "$root"
     if [[ $verb == test ]]; then
+        # shellcheck disable=SC2046 # a list of words
+        (($#)) || set -- $(side_by_side)
         exec "$python" -m pytest --lab --override-ini testpaths=tests/lab "$@"
     fi
     PYTHONPATH=$root/tests exec "$python" -m lab "$verb" "$@"
+}
+
+# All of them: two files at a time, since much of it is waiting for services, where there is memory for two machines.
+side_by_side() {
+    local available_kb
+    available_kb=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB$/\1/p' /proc/meminfo)
+    ((available_kb < 10000000)) || echo "-n 2 --dist loadfile -p no:benchmark"
 }
