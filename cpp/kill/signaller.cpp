@@ -104,13 +104,13 @@ std::optional<Signaller::Held> Signaller::hold(const proc::Stat& target, const B
   if (!handle && !is_gone(handle.error())) verdict = refuse(target, handle.error().message());
   if (!handle) return std::nullopt;
   const Usec now = monotonic_usec();
-  Result<proc::Stat> stat = handle->read_stat(fs_);
+  Result<proc::Stat> stat = handle->read_stat_of_living(fs_);
   if (!stat || stat->start_ticks != target.start_ticks) return std::nullopt;
   if (const std::optional<std::string> reason = objection(*stat)) {
     verdict = refuse(*stat, *reason);
     return std::nullopt;
   }
-  if (!belongs(*stat) || handle->has_ended(fs_)) return std::nullopt;
+  if (!belongs(*stat)) return std::nullopt;
   return Held{std::move(*handle), std::move(*stat), now};
 }
 

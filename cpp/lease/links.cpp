@@ -8,7 +8,7 @@
 namespace gpuctl::lease::internal {
 namespace {
 
-constexpr std::size_t kMostTried = 16;  // 2^16 sets; a node with more in one island gets the first
+constexpr std::size_t kMostTried = 16;  // a node with more in one island gets of the first
 constexpr std::uint64_t kBytesPerGb = 1'000'000'000;
 
 bool contains(const Gpus& gpus, const gpu::Gpu* gpu) {
@@ -26,33 +26,48 @@ struct Score {
   auto key() const { return std::tie(unwanted, inside, outside, numa_nodes, broken_numa); }
 };
 
+// Sets are bits, one for each member. With 16 members and half of them wanted there are 12,870.
 class Chooser {
  public:
   Chooser(const Gpus& members, std::size_t count, bool all_linked, const Gpus& wanted)
-      : members_(members), count_(count), all_linked_(all_linked), wanted_(wanted) {
-    for (const gpu::Gpu* a : members) {
-      for (const gpu::Gpu* b : members) strengths_.push_back(a == b ? 0 : link_strength(*a, *b));
+      : members_(members), count_(count), all_linked_(all_linked) {
+    std::map<std::optional<int>, unsigned> numa_nodes;
+    for (std::size_t a = 0; a < members.size(); ++a) {
+      unsigned linked = 0;
+      for (std::size_t b = 0; b < members.size(); ++b) {
+        strengths_.push_back(a == b ? 0 : link_strength(*members[a], *members[b]));
+        if (strengths_.back() != 0) linked |= bit(b);
+      }
+      linked_.push_back(linked);
+      numa_nodes[members[a]->numa_node] |= bit(a);
+      if (!contains(wanted, members[a])) unwanted_ |= bit(a);
     }
+    for (const auto& [node, set] : numa_nodes) numa_sets_.push_back(set);
   }
 
   Gpus run() {
-    for (unsigned set = 1; set < 1U << members_.size(); ++set) {
-      if (static_cast<std::size_t>(__builtin_popcount(set)) == count_) consider(set);
-    }
+    const unsigned end = bit(members_.size());
+    for (unsigned set = bit(count_) - 1; set < end; set = next(set)) consider(set);
     return best_ ? gpus_of(best_set_) : Gpus();
   }
 
  private:
-  static bool has(unsigned set, std::size_t member) { return (set >> member & 1U) != 0; }
+  static unsigned bit(std::size_t member) { return 1U << member; }
+  static std::size_t size(unsigned set) {
+    return static_cast<std::size_t>(__builtin_popcount(set));
+  }
 
-  unsigned strength(std::size_t a, std::size_t b) const {
-    return strengths_[a * members_.size() + b];
+  // The next greater number with as many bits (Gosper).
+  static unsigned next(unsigned set) {
+    const unsigned lowest = set & -set;
+    const unsigned carried = set + lowest;
+    return carried | ((set ^ carried) >> 2) / lowest;
   }
 
   Gpus gpus_of(unsigned set) const {
     Gpus gpus;
     for (std::size_t i = 0; i < members_.size(); ++i) {
-      if (has(set, i)) gpus.push_back(members_[i]);
+      if ((set & bit(i)) != 0) gpus.push_back(members_[i]);
     }
     return gpus;
   }
@@ -60,7 +75,12 @@ class Chooser {
   void consider(unsigned set) {
     Score score;
     if (!add_links(set, score)) return;
-    add_places(set, score);
+    score.unwanted = size(set & unwanted_);
+    for (const unsigned node : numa_sets_) {
+      if ((set & node) == 0) continue;
+      ++score.numa_nodes;
+      score.broken_numa += size(node & ~set);
+    }
     if (best_ && !(score.key() < best_->key())) return;
     best_ = score;
     best_set_ = set;
@@ -69,39 +89,27 @@ class Chooser {
   // False: not all are linked that have to be.
   bool add_links(unsigned set, Score& score) const {
     for (std::size_t a = 0; a < members_.size(); ++a) {
-      if (!has(set, a)) continue;
+      if ((set & bit(a)) == 0) continue;
+      if (all_linked_ && (set & ~linked_[a] & ~bit(a)) != 0) return false;
       for (std::size_t b = 0; b < members_.size(); ++b) {
-        const unsigned found = strength(a, b);
-        if (all_linked_ && a != b && has(set, b) && found == 0) return false;
-        (has(set, b) ? score.inside : score.outside) += has(set, b) ? -long{found} : long{found};
+        const long strength = strengths_[a * members_.size() + b];
+        if ((set & bit(b)) != 0) {
+          score.inside -= strength;
+        } else {
+          score.outside += strength;
+        }
       }
     }
     return true;
   }
 
-  void add_places(unsigned set, Score& score) const {
-    std::map<std::optional<int>, std::pair<bool, std::size_t>> nodes;  // touched, left behind
-    for (std::size_t i = 0; i < members_.size(); ++i) {
-      auto& [touched, left] = nodes[members_[i]->numa_node];
-      if (has(set, i)) {
-        touched = true;
-        if (!contains(wanted_, members_[i])) ++score.unwanted;
-      } else {
-        ++left;
-      }
-    }
-    for (const auto& [node, counts] : nodes) {
-      if (!counts.first) continue;
-      ++score.numa_nodes;
-      score.broken_numa += counts.second;
-    }
-  }
-
   const Gpus& members_;
   std::size_t count_;
   bool all_linked_;
-  const Gpus& wanted_;
-  std::vector<unsigned> strengths_;
+  std::vector<long> strengths_;  // of each member with each
+  std::vector<unsigned> linked_;
+  std::vector<unsigned> numa_sets_;
+  unsigned unwanted_ = 0;
   std::optional<Score> best_;
   unsigned best_set_ = 0;
 };

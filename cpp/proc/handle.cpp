@@ -126,12 +126,26 @@ bool Handle::has_ended(const HostFs& fs) const {
   return stat ? stat->is_dead() : !exists();
 }
 
-Result<Stat> Handle::read_stat(const HostFs& fs) const {
-  const Result<std::string> text =
-      kind_ == Kind::proc_dir ? read_proc_file("stat") : fs.read_file(process_path(pid_) + "/stat");
-  // The number was read; it was still our process's if that has not been reaped even now.
-  if (!exists()) return fail(ErrorCode::vanished, process_path(pid_), "the process has ended");
+// By its number: whose that was is to be asked afterwards.
+Result<Stat> Handle::read_stat_now(const HostFs& fs) const {
+  if (kind_ == Kind::pidfd) return proc::read_stat(fs, pid_);
+  const Result<std::string> text = read_proc_file("stat");
   return text ? parse_stat(*text) : fail(text.error());
+}
+
+// The number was read; it was still our process's if that has not been reaped even now.
+Result<Stat> Handle::read_stat(const HostFs& fs) const {
+  Result<Stat> stat = read_stat_now(fs);
+  if (!exists()) return fail(ErrorCode::vanished, process_path(pid_), "the process has ended");
+  return stat;
+}
+
+Result<Stat> Handle::read_stat_of_living(const HostFs& fs) const {
+  Result<Stat> stat = read_stat_now(fs);
+  const bool ended = kind_ == Kind::pidfd ? is_readable(fd_.get()) : !exists();
+  if (ended || (stat && stat->is_dead()))
+    return fail(ErrorCode::vanished, process_path(pid_), "the process has ended");
+  return stat;
 }
 
 Result<Identity> Handle::identify(const HostFs& fs, const Here& here) const {

@@ -1,7 +1,12 @@
 #include "gpuctl/proc/stat.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
+#include <cerrno>
+
+#include "gpuctl/base/fd.hpp"
 #include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/parse.hpp"
 #include "stat_fields.hpp"
@@ -37,11 +42,17 @@ Result<Stat> parse_stat(std::string_view text) {
   return stat;
 }
 
+// One read: the kernel makes the whole line at once, of some 300 bytes; what fills the buffer is none.
 Result<Stat> read_stat(const HostFs& fs, pid_t pid) {
-  const Result<std::string> text =
-      fs.read_file(std::string(host_paths::kProc) + "/" + std::to_string(pid) + "/stat", 1 << 16);
-  if (!text) return fail(text.error());
-  return parse_stat(*text);
+  std::string path(host_paths::kProc);
+  ((path += '/') += std::to_string(pid)) += "/stat";
+  const Result<Fd> file = fs.open_path(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  if (!file) return fail(file.error());
+  std::array<char, 4096> text;  // NOLINT: filled by read(2)
+  const ssize_t size =
+      retry_on_interrupt([&] { return ::read(file->get(), text.data(), text.size()); });
+  if (size < 0) return fail_errno(errno, fs.where(path), "cannot read");
+  return parse_stat({text.data(), static_cast<std::size_t>(size)});
 }
 
 }  // namespace gpuctl::proc

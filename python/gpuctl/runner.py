@@ -172,25 +172,22 @@ def _supervise(
 ) -> Report:
     stdin, stdout, stderr = streams
     read_end, write_end = os.pipe()
-    with os.fdopen(read_end, "rb") as events:
-        try:
-            supervisor = Supervisor(
-                [f"--events=fd:{write_end}", *arguments],
-                env=environment,
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                pass_fds=(write_end, *inherited),
-            )
-        finally:
-            os.close(write_end)
-        with supervisor:
-            refusal = None
-            for event in _read_events(events):
-                refusal = event if event["event"] == "error" else refusal
-                if on_event is not None:
-                    on_event(event)
-            ended = supervisor.wait()
+    supervisor = Supervisor(
+        [f"--events=fd:{write_end}", *arguments],
+        env=environment,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        pass_fds=inherited,
+        hand_over=(write_end,),
+    )
+    with os.fdopen(read_end, "rb") as events, supervisor:
+        refusal = None
+        for event in _read_events(events):
+            refusal = event if event["event"] == "error" else refusal
+            if on_event is not None:
+                on_event(event)
+        ended = supervisor.wait()
     return _report_of(ended, refusal)
 
 

@@ -4,7 +4,8 @@ The supervisor gets a session of its own, so that neither a dying interpreter no
 terminal reaches it, and writes a copy of its report into a private folder below TMPDIR; a
 `--report FILE` among the arguments is for whoever wants it also when this process is gone. Whoever
 leaves the `with` block early asks it to end (INT after a KeyboardInterrupt, else TERM) and waits
-until it did: the escalation to KILL is the supervisor's own, and bounded.
+until it did: the escalation to KILL is the supervisor's own, and bounded. A Ctrl-C while it starts
+waits until it can be passed on.
 
 Example:
     with Supervisor(["--ttl", "90", "--", "make", "test"]) as supervisor:
@@ -21,7 +22,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -44,7 +46,10 @@ class Ended:
 
 
 class Supervisor:
-    """One running `gpuctl run`. Signals may be sent from another thread or a signal handler."""
+    """One `gpuctl run`, started by `with`. Signals may be sent from another thread or a handler.
+
+    `hand_over`: descriptors that are passed on like `pass_fds` and closed here then.
+    """
 
     def __init__(
         self,
@@ -55,30 +60,53 @@ class Supervisor:
         stdout: Stream = None,
         stderr: Stream = None,
         pass_fds: Sequence[int] = (),
+        hand_over: Sequence[int] = (),
     ) -> None:
-        if subprocess.PIPE in (stdin, stdout, stderr):
-            raise UsageError("`PIPE` would block: give a file, or capture the output")
-        binary = find_binary()
-        self._folder = _private_folder()
+        self._arguments = arguments
+        self._env = env
+        self._streams = (stdin, stdout, stderr)
+        self._pass_fds = (*pass_fds, *hand_over)
+        self._hand_over = hand_over
+        self._pidfd: int | None = None
+        self._started = False
+
+    def __enter__(self) -> Supervisor:
         try:
-            self._process = subprocess.Popen(
-                [binary, "run", "--report-copy", str(self._report_path), *arguments],
-                env=env,
+            with _interrupts_wait():
+                self._start()
+        except BaseException as error:  # what a Ctrl-C raises is its handler's choice
+            if self._started:
+                self.__exit__(type(error), error, None)
+            raise
+        return self
+
+    def _start(self) -> None:
+        try:
+            if subprocess.PIPE in self._streams:
+                raise UsageError("`PIPE` would block: give a file, or capture the output")
+            self._folder = _private_folder()
+            self._process = self._popen(find_binary())
+            self._started = True
+        finally:
+            for each in self._hand_over:
+                os.close(each)
+        self._pidfd = _pidfd_of(self._process)
+
+    def _popen(self, binary: str) -> subprocess.Popen[bytes]:
+        stdin, stdout, stderr = self._streams
+        try:
+            return subprocess.Popen(
+                [binary, "run", "--report-copy", str(self._report_path), *self._arguments],
+                env=self._env,
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
-                pass_fds=pass_fds,
+                pass_fds=self._pass_fds,
                 start_new_session=True,
             )
-        except BaseException as error:
+        except (OSError, ValueError) as error:
             self._remove_folder()
-            if isinstance(error, (OSError, ValueError)):
-                raise _start_error(error, binary) from None
-            raise
-        self._pidfd = _pidfd_of(self._process)
-
-    def __enter__(self) -> Supervisor:
-        return self
+            raise _start_error(error, binary) from None
 
     def __exit__(
         self,
@@ -136,6 +164,23 @@ class Supervisor:
 
     def _remove_folder(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Ctrl-C between the start of a process and the hold on it would leave it to itself."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield  # there it is raised in another thread, or nowhere
+        return
+    came = []
+    signal.signal(signal.SIGINT, lambda *at: came.append(at))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        before(*came[0])
 
 
 def _pidfd_of(process: subprocess.Popen[bytes]) -> int | None:

@@ -23,10 +23,7 @@ def test_unkillable_is_named_and_finished_later(root_arena: Arena, fence: str) -
     server = arena.spawn([arena.tools / "stuck", place])
     arena.wait_until(lambda: "stuck" in arena.read(server, "mounts"), "the mount")
     job = arena.run(["--process-fence", fence, "--job", "hang"], ["stat", f"{place}/file"])
-    arena.wait_until(
-        lambda: ("stat", "D") in [(each["name"], each["state"]) for each in arena.strangers(job)],
-        "the payload's hanging",
-    )
+    arena.wait_until(lambda: arena.read(server, "comm") == "asked\n", "the payload's request")
     code, out, errors = arena.gpuctl("--json", "kill", "--job", "hang", "--grace", 0, timeout=90)
     assert code == 1, errors
     kill = json.loads(out)["kill"]

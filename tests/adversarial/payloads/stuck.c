@@ -1,12 +1,13 @@
 // A file system that hangs: `stuck DIR`. It mounts itself on DIR, answers FUSE_INIT, and no request after that. Whoever
 // touches DIR waits in the kernel, and a KILL does not end that wait: the request has been taken and was not answered. It ends
-// with this process, after 100 seconds at the latest.
+// with this process, after 100 seconds at the latest. Its name is "asked" from the first such request on.
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 static char request[1 << 20];
@@ -35,6 +36,10 @@ int main(int argc, char** argv) {
   if (mount("stuck", argv[1], "fuse", 0, options) != 0) return 97;
   for (;;) {
     if (read(fd, request, sizeof request) < 0) return 0;
-    if (((const struct fuse_in_header*)request)->opcode == FUSE_INIT) greet(fd);
+    if (((const struct fuse_in_header*)request)->opcode == FUSE_INIT) {
+      greet(fd);
+    } else {
+      prctl(PR_SET_NAME, "asked");
+    }
   }
 }

@@ -352,3 +352,21 @@ def test_more_memory_than_it_may_use(run: Runner) -> None:
 def test_limits_that_cannot_be(run: Runner, options: Mapping[str, Any]) -> None:
     with pytest.raises(UsageError):
         run(["true"], **options)
+
+
+def test_ctrl_c_while_it_starts_ends_it(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the start and the hold on it; the payload would run on with nobody to end it."""
+    started = []
+    real = subprocess.Popen
+
+    def start(*args: object, **more: object) -> subprocess.Popen[bytes]:
+        process: subprocess.Popen[bytes] = real(*args, **more)  # type: ignore[call-overload]
+        started.append(process)
+        signal.raise_signal(signal.SIGINT)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    with pytest.raises(KeyboardInterrupt):
+        run(["sleep", "60"])
+    [process] = started
+    assert process.returncode is not None

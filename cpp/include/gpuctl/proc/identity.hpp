@@ -62,8 +62,8 @@ Result<Fd> open_pidfd(pid_t pid);
 // the process is reaped. Both may be given to pidfd_send_signal(2) where that exists (5.1). Closed with the object.
 //
 //   Result<Handle> handle = Handle::open(fs, pid);
-//   Result<Stat> stat = handle->read_stat(fs);         // of that process, whatever the number means by now
-//   if (stat && stat->start_ticks == wanted.start_ticks && !handle->has_ended(fs)) …
+//   Result<Stat> stat = handle->read_stat_of_living(fs);  // of that process, whatever the number means by now
+//   if (stat && stat->start_ticks == wanted.start_ticks) …
 class Handle {
  public:
   enum class Kind { pidfd, proc_dir };
@@ -86,11 +86,15 @@ class Handle {
   // ErrorCode::vanished once it is reaped.
   Result<Stat> read_stat(const HostFs& fs) const;
 
+  // The same of one that has not ended: a zombie is `vanished` too. A call less than to ask both.
+  Result<Stat> read_stat_of_living(const HostFs& fs) const;
+
   Result<Identity> identify(const HostFs& fs, const Here& here) const;
 
  private:
   Handle(Fd fd, pid_t pid, Kind kind) : fd_(std::move(fd)), pid_(pid), kind_(kind) {}
   Result<std::string> read_proc_file(const char* name) const;
+  Result<Stat> read_stat_now(const HostFs& fs) const;
 
   Fd fd_;
   pid_t pid_;
