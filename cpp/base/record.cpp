@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <random>
 
 #include "gpuctl/base/fd.hpp"
@@ -31,11 +33,10 @@ bool must_escape(char c) { return c == '%' || static_cast<unsigned char>(c) < 0x
 
 void append_escaped(std::string& text, std::string_view value) {
   constexpr std::string_view kHex = "0123456789abcdef";
-  if (std::none_of(value.begin(), value.end(), must_escape)) {
-    text += value;
-    return;
-  }
-  for (const char c : value) {
+  const auto plain = static_cast<std::size_t>(
+      std::find_if(value.begin(), value.end(), must_escape) - value.begin());
+  text.append(value.data(), plain);
+  for (const char c : value.substr(plain)) {
     const auto byte = static_cast<unsigned char>(c);
     if (must_escape(c)) {
       text += {'%', kHex[byte >> 4], kHex[byte & 15]};
@@ -114,6 +115,13 @@ void Record::set(std::string_view key, std::string_view value) {
 void Record::add(std::string_view key, std::string_view value) {
   append_escaped((lines_ += key) += '=', value);
   lines_ += '\n';
+}
+
+void Record::add(std::string_view key, std::uint64_t value) {
+  std::array<char, 20> digits;  // NOLINT: filled by to_chars
+  char* const first = digits.data();
+  const char* end = std::to_chars(first, first + digits.size(), value).ptr;
+  ((lines_ += key) += '=').append(first, static_cast<std::size_t>(end - first)) += '\n';
 }
 
 void Record::set_list(const std::string& key, const std::vector<std::string>& values) {

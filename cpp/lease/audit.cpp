@@ -52,27 +52,31 @@ void add_member(std::string& line, std::string_view key, std::string_view text) 
   add_text(line, text);
 }
 
-void begin_line(std::string& line, std::string_view event, uid_t uid) {
-  (line += "{\"at\": \"").append(format_rfc3339(realtime_usec())) += "\", ";
-  (line += kStampKey) += std::to_string(boottime_usec());
-  add_member(line, "event", event);
-  (line += ", \"uid\": ") += std::to_string(uid);
-  (line += ", \"pid\": ") += std::to_string(::getpid());
+// {"at": "…", "boot_usec": …, "event": "
+void begin_line(std::string& line) {
+  (line += "{\"at\": \"") += format_rfc3339(realtime_usec());
+  ((line += "\", ") += kStampKey) += std::to_string(boottime_usec());
+  line += ", \"event\": \"";
 }
 
-void add_line(std::string& lines, std::string_view event, uid_t uid, const Lease& lease,
-              std::string_view reason) {
-  begin_line(lines, event, uid);
-  add_member(lines, "lease", lease.id);
-  if (lease.job) add_member(lines, "job", lease.job->id);
-  lines += ", \"units\": [";
+// What stands behind the event: by whom.
+void add_author(std::string& line, uid_t uid, pid_t pid) {
+  (line += "\", \"uid\": ") += std::to_string(uid);
+  (line += ", \"pid\": ") += std::to_string(pid);
+}
+
+// And about what, to the end.
+void add_lease(std::string& line, const Lease& lease, std::string_view reason) {
+  add_member(line, "lease", lease.id);
+  if (lease.job) add_member(line, "job", lease.job->id);
+  line += ", \"units\": [";
   for (std::size_t i = 0; i < lease.units.size(); ++i) {
-    if (i > 0) lines += ", ";
-    add_text(lines, lease.units[i].id);
+    if (i > 0) line += ", ";
+    add_text(line, lease.units[i].id);
   }
-  lines += "]";
-  add_member(lines, "reason", reason);
-  lines += "}\n";
+  line += "]";
+  add_member(line, "reason", reason);
+  line += "}\n";
 }
 
 // 0 for what has none: the lines of an earlier boot come as they lie.
@@ -92,8 +96,8 @@ std::string_view lease_of(std::string_view line) {
   return rest.substr(0, rest.find('"'));
 }
 
-bool is_ours(const struct stat& status) {
-  return status.st_nlink == 1 && S_ISREG(status.st_mode) && status.st_uid == ::geteuid();
+bool is_plain_of(const struct stat& status, uid_t owner) {
+  return status.st_nlink == 1 && S_ISREG(status.st_mode) && status.st_uid == owner;
 }
 
 std::string read_text(int ledger_fd, const std::string& name) {
@@ -120,6 +124,9 @@ void read_lines(int ledger_fd, const std::string& name, std::vector<std::string>
 
 }  // namespace
 
+Audit::Audit(uid_t uid, pid_t pid, LiveLeases live)
+    : uid_(uid), owner_(::geteuid()), pid_(pid), live_(std::move(live)) {}
+
 Result<void> Audit::reopen(int ledger_fd) {
   const std::string name = name_for(uid_);
   const std::string next = name_for(uid_, kNext);
@@ -129,7 +136,7 @@ Result<void> Audit::reopen(int ledger_fd) {
     // Who put the file aside died before the new one had its name.
     struct stat status{};
     const bool ready = ::fstatat(ledger_fd, next.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-                       is_ours(status) &&
+                       is_plain_of(status, owner_) &&
                        ::renameat(ledger_fd, next.c_str(), ledger_fd, name.c_str()) == 0;
     fd = open_at(ledger_fd, name, ready ? kFlags : kFlags | O_CREAT | O_EXCL, 0644);
     if (fd) static_cast<void>(::fchmod(fd->get(), 0644) == 0);  // others may not read it then
@@ -141,7 +148,9 @@ Result<void> Audit::reopen(int ledger_fd) {
 
 Result<void> Audit::open_current(int ledger_fd) {
   struct stat status{};
-  const auto current = [&] { return fd_ && ::fstat(fd_.get(), &status) == 0 && is_ours(status); };
+  const auto current = [&] {
+    return fd_ && ::fstat(fd_.get(), &status) == 0 && is_plain_of(status, owner_);
+  };
   if (!current()) {
     fd_.reset();
     if (Result<void> opened = reopen(ledger_fd); !opened) return opened;
@@ -228,22 +237,35 @@ Result<void> Audit::write(int ledger_fd, std::string_view event, const Lease& le
                           std::string_view reason) {
   std::string line;
   line.reserve(kUsualBytes);
-  add_line(line, event, uid_, lease, reason);
+  begin_line(line);
+  line += event;
+  add_author(line, uid_, pid_);
+  add_lease(line, lease, reason);
   return append(ledger_fd, line);
 }
 
+// Two lines that differ in one word.
 Result<void> Audit::write_release(int ledger_fd, const Lease& lease, std::string_view reason) {
   std::string lines;
   lines.reserve(2 * kUsualBytes);
-  add_line(lines, "releasing", uid_, lease, reason);
-  add_line(lines, "released", uid_, lease, reason);
+  begin_line(lines);
+  const std::size_t event = lines.size();
+  lines += "releasing";
+  const std::size_t author = lines.size();
+  add_author(lines, uid_, pid_);
+  add_lease(lines, lease, reason);
+  const std::size_t end = lines.size();
+  lines.append(lines, 0, event) += "released";
+  lines.append(lines, author, end - author);
   return append(ledger_fd, lines);
 }
 
 Result<void> Audit::write_about(int ledger_fd, std::string_view event, const std::string& unit_id,
                                 std::string_view reason) {
   std::string line;
-  begin_line(line, event, uid_);
+  begin_line(line);
+  line += event;
+  add_author(line, uid_, pid_);
   line += ", \"units\": [";
   add_text(line, unit_id);
   line += "]";

@@ -25,7 +25,8 @@ using LiveLeases = std::function<std::vector<std::string>()>;
 
 class Audit {
  public:
-  explicit Audit(uid_t uid, LiveLeases live = {}) : uid_(uid), live_(std::move(live)) {}
+  // By the process `pid`, of the user that the node knows as `uid`.
+  Audit(uid_t uid, pid_t pid, LiveLeases live = {});
 
   // The ledger's lock was free meanwhile: the file may have been put aside, which is looked for at the next line.
   void look_again() { ready_ = false; }
@@ -49,6 +50,8 @@ class Audit {
   std::string lines_to_keep(int ledger_fd) const;
 
   uid_t uid_;
+  uid_t owner_;  // the same as this user namespace has it
+  pid_t pid_;
   LiveLeases live_;
   Fd fd_;
   bool ready_ = false;

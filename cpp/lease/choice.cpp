@@ -1,6 +1,7 @@
 #include "choice.hpp"
 
 #include <algorithm>
+#include <array>
 #include <tuple>
 
 #include "core.hpp"
@@ -43,8 +44,11 @@ bool is_busy(const gpu::Gpu& gpu) {
                      [](const gpu::Holder& each) { return !each.service; });
 }
 
-int tier(const gpu::Gpu& gpu) {
-  return (gpu.health.state == gpu::HealthState::ok ? 0 : 2) + (is_busy(gpu) ? 1 : 0);
+constexpr std::size_t kTiers = 4;
+
+// 0 is the best.
+std::size_t tier(const gpu::Gpu& gpu) {
+  return (gpu.health.state == gpu::HealthState::ok ? 0U : 2U) + (is_busy(gpu) ? 1U : 0U);
 }
 
 bool is_far(const Request& request, const gpu::Gpu& gpu) {
@@ -70,7 +74,10 @@ void add_by_place(const Request& request, const Gpus& gpus, std::vector<Group>& 
     auto group = std::find_if(groups.begin() + before, groups.end(), [&](const Group& known) {
       return are_of_one_group(*known.members.front(), *each);
     });
-    if (group == groups.end()) group = groups.insert(group, Group());
+    if (group == groups.end()) {
+      group = groups.insert(group, Group());
+      group->members.reserve(gpus.size());
+    }
     group->members.push_back(each);
     group->far = is_far(request, *each);
   }
@@ -151,11 +158,13 @@ Gpus pick(const Request& request, const Gpus& free) {
 
 // From the best tier alone, else with the next one too.
 Gpus pick_by_tier(const Request& request, const Gpus& free) {
-  for (int worst = 0; worst <= 3; ++worst) {
-    Gpus good;
-    for (const gpu::Gpu* each : free) {
-      if (tier(*each) <= worst) good.push_back(each);
-    }
+  std::array<Gpus, kTiers> tiers;
+  for (const gpu::Gpu* each : free) tiers[tier(*each)].push_back(each);
+  Gpus good;
+  for (const Gpus& more : tiers) {
+    if (more.empty()) continue;
+    good.insert(good.end(), more.begin(), more.end());
+    std::sort(good.begin(), good.end(), by_address);
     Gpus chosen = pick(request, good);
     if (!chosen.empty()) return chosen;
   }
@@ -206,6 +215,7 @@ Choice choose(const Request& request, const std::vector<gpu::Gpu>& node,
               const std::vector<Unit>& taken, const std::vector<Drain>& drains) {
   Choice choice;
   Gpus candidates;
+  candidates.reserve(node.size());
   for (const gpu::Gpu& each : node) {
     if (auto words = why_not(request, each, node, drains)) {
       choice.rejected.emplace_back(each.id, *words);
@@ -215,10 +225,11 @@ Choice choose(const Request& request, const std::vector<gpu::Gpu>& node,
   }
   std::sort(candidates.begin(), candidates.end(), by_address);
   Gpus free;
+  free.reserve(candidates.size());
   for (const gpu::Gpu* each : candidates) {
     if (!is_taken(*each, taken)) free.push_back(each);
   }
-  for (const gpu::Gpu* each : pick_by_tier(request, free)) choice.chosen.push_back(each);
+  choice.chosen = pick_by_tier(request, free);
   choice.possible = !choice.chosen.empty() || !pick_by_tier(request, candidates).empty();
   if (!choice.chosen.empty()) return choice;
   for (const gpu::Gpu* each : by_preference(request, candidates, free))

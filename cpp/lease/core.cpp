@@ -66,7 +66,10 @@ void read_names(int dir_fd, Listing& listing) {
 
 }  // namespace
 
+// A lock is shared with the child of a fork: both would be in.
 Result<Critical> Critical::enter(Core& core, bool exclusive) {
+  if (core.process != ::getpid())
+    return fail(ErrorCode::usage, core.path, "the ledger was opened before a fork: open it anew");
   const int how = (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB;
   timespec pause{0, kFirstPauseNsec};
   const Usec deadline = monotonic_usec() + kStuckAfter;

@@ -34,7 +34,7 @@ struct Listing {
 }  // namespace internal
 
 struct Ledger::Impl {
-  Impl(const Place& given, HostFs live_fs) : place(given), live(std::move(live_fs)), audit(0) {}
+  Impl(const Place& given, HostFs live_fs) : place(given), live(std::move(live_fs)), audit(0, 0) {}
 
   Place place;
   HostFs live;  // processes are only ever those of this machine

@@ -113,9 +113,9 @@ namespace internal {
 void remove_lease_files(const Core& core, const Lease& lease) {
   if (!is_plain(lease.id)) return;
   const std::string path = place_of(lease);
-  Result<Fd> fd = open_at(core.state.get(), path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  if (!fd) return;
-  const Dir dir(std::move(*fd), path);
+  Fd fd(::openat(core.state.get(), path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) return;  // most were never published
+  const Dir dir(std::move(fd), path);
   for (const std::string& name : dir.names().value_or(std::vector<std::string>()))
     ::unlinkat(dir.fd(), name.c_str(), 0);
   ::unlinkat(core.state.get(), path.c_str(), AT_REMOVEDIR);

@@ -16,11 +16,15 @@ constexpr std::size_t kMaxCommandBytes = 256;
 constexpr unsigned kAnyVersion = std::numeric_limits<unsigned>::max();
 
 void store_unit(Record& record, std::size_t number, const Unit& unit) {
-  const std::string prefix = "unit." + std::to_string(number) + ".";
-  record.add(prefix + "id", unit.id);
-  record.add(prefix + "pci", unit.pci_address);
-  if (unit.uuid) record.add(prefix + "uuid", *unit.uuid);
-  if (unit.parent_id) record.add(prefix + "parent", *unit.parent_id);
+  std::string key = "unit." + std::to_string(number) + ".";
+  const auto named = [&key, size = key.size()](const char* name) -> const std::string& {
+    key.resize(size);
+    return key += name;
+  };
+  record.add(named("id"), unit.id);
+  record.add(named("pci"), unit.pci_address);
+  if (unit.uuid) record.add(named("uuid"), *unit.uuid);
+  if (unit.parent_id) record.add(named("parent"), *unit.parent_id);
 }
 
 std::vector<Unit> load_units(const Record& record) {
@@ -157,8 +161,11 @@ std::string new_nonce() {
   std::array<unsigned char, 16> bytes{};
   if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return {};
   constexpr std::string_view kHex = "0123456789abcdef";
-  std::string text;
-  for (const unsigned char byte : bytes) text += {kHex[byte >> 4], kHex[byte & 15]};
+  std::string text(2 * bytes.size(), '0');
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    text[2 * i] = kHex[bytes[i] >> 4];
+    text[2 * i + 1] = kHex[bytes[i] & 15];
+  }
   return text;
 }
 

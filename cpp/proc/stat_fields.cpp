@@ -1,9 +1,14 @@
 #include "stat_fields.hpp"
 
 #include <charconv>
+#include <cstring>
+#include <limits>
+#include <type_traits>
 
 namespace gpuctl::proc::internal {
 namespace {
+
+constexpr std::ptrdiff_t kMostDigits = 19;  // of what always fits into 64 bits
 
 // Goes along the fields behind the name, separated by single blanks. Numbers are those of proc_pid_stat(5).
 class Cursor {
@@ -20,11 +25,18 @@ class Cursor {
     leave_field();
   }
 
+  // from_chars(3) for numbers that are mostly of a few digits, and there are a dozen for each process of a node.
   template <typename Number>
   void take(Number& into) {
-    const std::from_chars_result result = std::from_chars(at_, end_, into);
-    if (result.ec != std::errc()) good_ = false;
-    at_ = result.ptr;
+    const bool negative = std::is_signed_v<Number> && at_ != end_ && *at_ == '-';
+    if (negative) ++at_;
+    const char* const first = at_;
+    std::uint64_t value = 0;
+    while (at_ != end_ && static_cast<unsigned char>(*at_ - '0') <= 9)
+      value = value * 10 + static_cast<unsigned char>(*at_++ - '0');
+    constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<Number>::max());
+    if (at_ == first || at_ - first > kMostDigits || value > kMost) good_ = false;
+    into = static_cast<Number>(negative ? 0 - value : value);
     leave_field();
   }
 
@@ -62,9 +74,10 @@ bool scan_pid(std::string_view text, pid_t& pid) {
 
 bool scan_stat(std::string_view text, StatFields& fields) {
   const std::size_t open = text.find(" (");
-  const std::size_t close = text.rfind(") ");
-  if (open == std::string_view::npos || close == std::string_view::npos || close < open + 2)
-    return false;
+  const void* last = ::memrchr(text.data(), ')', text.size());
+  if (open == std::string_view::npos || last == nullptr) return false;
+  const auto close = static_cast<std::size_t>(static_cast<const char*>(last) - text.data());
+  if (close < open + 2 || text.substr(close, 2) != ") ") return false;
   if (!scan_pid(text.substr(0, open), fields.pid)) return false;
   fields.name = text.substr(open + 2, close - open - 2);
 

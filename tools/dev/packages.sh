@@ -173,8 +173,11 @@ apt_install() {
 install_with_dnf() {
     local packages=$1 prepare=
     ! needs_epel "$packages" || prepare="dnf install -y epel-release && "
+    # the switch comes with epel-release and knows what each EL calls that repository
+    ! needs_crb "$packages" || prepare="dnf install -y epel-release && crb enable && "
     is_root || die "missing packages; type: sudo sh -c '${prepare}dnf install -y $packages'" 2
     step dnf-install "installing $packages" sh -c "${prepare}dnf install -y $packages" || exit 1
 }
 
 needs_epel() { [[ " $1 " =~ \ (doctest-devel|ccache|pocl|mmdebstrap)\  ]]; }
+needs_crb() { [[ " $1 " =~ \ glibc-static\  ]]; }

@@ -53,6 +53,20 @@ def test_a_forked_child_gives_nothing_back(host: gpuctl.Host) -> None:
         assert host.status().leases[0].holder_alive
 
 
+def test_a_ledger_from_before_a_fork_is_not_shared(host: gpuctl.Host) -> None:
+    """Both would hold the one lock of the open directory; a Host opens a ledger of its own."""
+    ledger = host.ledger()
+    child = os.fork()
+    if child == 0:
+        try:
+            ledger.status(False)
+            code = 1
+        except errors.UsageError as error:
+            code = 0 if "before a fork" in str(error) and host.status().leases == () else 2
+        os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+
+
 def test_recorded_for_an_agent(host: gpuctl.Host) -> None:
     lease = host.record_lease(os.getpid(), gpus=3, job="12", expires="1h")
     assert (lease.way, lease.state, lease.holder_alive) == ("recorded", "held", True)

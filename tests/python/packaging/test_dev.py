@@ -97,9 +97,14 @@ def test_without_root_the_line_to_type_is_printed(
     [
         ("opencl", "sudo sh -c 'dnf install -y epel-release && dnf install -y pocl ocl-icd'"),
         ("lspci", "sudo sh -c 'dnf install -y pciutils hwdata'"),
+        (
+            "static_libc",
+            "sudo sh -c 'dnf install -y epel-release && crb enable && "
+            "dnf install -y glibc-static libstdc++-static'",
+        ),
     ],
 )
-def test_what_is_in_epel_needs_its_repository(
+def test_what_is_in_another_repository_needs_that(
     repository: Path, tmp_path: Path, need: str, line: str
 ) -> None:
     (tmp_path / "dnf").symlink_to("/bin/false")

@@ -26,7 +26,9 @@ namespace gpuctl {
 
 class Record {
  public:
-  Record(std::string kind, unsigned version) : kind_(std::move(kind)), version_(version) {}
+  Record(std::string kind, unsigned version) : kind_(std::move(kind)), version_(version) {
+    lines_.reserve(kUsualBytes);
+  }
 
   const std::string& kind() const { return kind_; }
   unsigned version() const { return version_; }
@@ -37,7 +39,7 @@ class Record {
 
   // The same for a key that is not there yet, which is not looked for.
   void add(std::string_view key, std::string_view value);
-  void add(std::string_view key, std::uint64_t value) { add(key, std::to_string(value)); }
+  void add(std::string_view key, std::uint64_t value);
   void set_list(const std::string& key,
                 const std::vector<std::string>& values);  // key.0, key.1, ...
 
@@ -53,6 +55,8 @@ class Record {
                                   unsigned max_version, const std::string& path);
 
  private:
+  static constexpr std::size_t kUsualBytes = 512;
+
   std::optional<std::string_view> find_escaped(std::string_view key) const;
 
   std::string kind_;
