@@ -42,22 +42,40 @@ IdPair parse_pair(std::string_view text) {
   return pair.first && pair.second ? pair : IdPair();
 }
 
+void take_driver(std::string_view name, PciIdentity& identity) {
+  if (!name.empty()) identity.driver = std::string(name);
+}
+
+void take_class(std::string_view text, PciIdentity& identity) {
+  if (const auto code = hex_or_nothing(text, kMaxClass))
+    identity.class_code = static_cast<std::uint32_t>(*code);
+}
+
+void take_id(std::string_view text, PciIdentity& identity) {
+  const IdPair pair = parse_pair(text);
+  identity.vendor = narrow_id(pair.first);
+  identity.device = narrow_id(pair.second);
+}
+
+void take_subsystem(std::string_view text, PciIdentity& identity) {
+  const IdPair pair = parse_pair(text);
+  identity.subsystem = make_subsystem(pair.first, pair.second);
+}
+
+// A letter tells which key a line may have, of a dozen: there are hundreds of these files.
 void take_uevent_line(std::string_view line, PciIdentity& identity) {
-  const std::string_view key = take_until(line, '=');
-  const std::string_view value = trim(line);
-  if (key == "DRIVER" && !value.empty()) identity.driver = std::string(value);
-  if (key == "PCI_CLASS") {
-    if (const auto code = hex_or_nothing(value, kMaxClass))
-      identity.class_code = static_cast<std::uint32_t>(*code);
-  }
-  if (key == "PCI_ID") {
-    const IdPair pair = parse_pair(value);
-    identity.vendor = narrow_id(pair.first);
-    identity.device = narrow_id(pair.second);
-  }
-  if (key == "PCI_SUBSYS_ID") {
-    const IdPair pair = parse_pair(value);
-    identity.subsystem = make_subsystem(pair.first, pair.second);
+  const auto take = [&](std::string_view key, void (*taker)(std::string_view, PciIdentity&)) {
+    if (line.substr(0, key.size()) == key) taker(trim(line.substr(key.size())), identity);
+  };
+  constexpr std::size_t kTelling = 4;
+  if (line.size() <= kTelling) return;
+  if (line[0] == 'D') return take("DRIVER=", take_driver);
+  if (line[0] != 'P') return;
+  switch (line[kTelling]) {
+    case 'C': return take("PCI_CLASS=", take_class);
+    case 'I': return take("PCI_ID=", take_id);
+    case 'S': return take("PCI_SUBSYS_ID=", take_subsystem);
+    default: return;
   }
 }
 
