@@ -10,6 +10,7 @@
 #include "drains.hpp"
 #include "held.hpp"
 #include "steps.hpp"
+#include "taken.hpp"
 
 namespace gpuctl::lease::internal {
 namespace {
@@ -18,10 +19,8 @@ namespace {
 constexpr Usec kLookAgain = 2 * kUsecPerSec;
 constexpr Usec kLookAgainUnwatched = kUsecPerSec / 5;
 constexpr int kLockAttempts = 3;  // another ledger may be looking at the very lock
-
-std::string plural(std::size_t count, const char* noun) {
-  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
-}
+constexpr const char* kLockedByOthers =
+    "its lock is held by a gpuctl with another ledger, or by a child that inherited it";
 
 // One request on its way: run() tries, queues up, waits, tries again.
 class Attempt {
@@ -44,7 +43,7 @@ class Attempt {
       if (*got) return std::move(**got);
       const bool never = !queued_ && !choice_.possible;
       if (!patience_.wait || never || monotonic_usec() >= deadline)
-        return fail(give_up(shortage()));
+        return fail(give_up(shortage(request_.wish.count, choice_, taken_)));
       if (!wait_for_news(deadline))
         return fail(give_up({ErrorCode::unavailable, 0, "", "told to stop waiting for a GPU"}));
     }
@@ -122,33 +121,37 @@ class Attempt {
 
   Result<std::optional<Granted>> choose_and_give(const std::vector<gpu::Gpu>& node,
                                                  const Book& book) {
-    std::vector<Unit> taken = taken_units(book, node);
+    const bool free_to_check = request_.even_drained && may_drain(core_, core_.uid);
+    const std::vector<Drain> drains = free_to_check ? std::vector<Drain>() : book.drains;
+    taken_ = Taken(core_, book, node, turn());
     while (true) {
-      const bool free_to_check = request_.even_drained && may_drain(core_, core_.uid);
-      choice_ = choose(request_, node, taken, free_to_check ? std::vector<Drain>() : book.drains);
+      choice_ = choose(request_, node, taken_.units(), drains);
       if (choice_.chosen.empty()) return std::optional<Granted>();
-      std::vector<UnitLock> locks;
-      std::optional<Unit> busy;
-      for (const gpu::Gpu* each : choice_.chosen) {
-        Result<UnitLock> lock = lock_unit(unit_of(*each));
-        if (lock) {
-          locks.push_back(std::move(*lock));
-        } else {
-          busy = unit_of(*each);
-          foreign_[each->id] = lock.error().code == ErrorCode::busy
-                                   ? "its lock is held by a gpuctl with another ledger, or by a "
-                                     "child that inherited it"
-                                   : lock.error().message();
-          break;
-        }
-      }
-      if (!busy) {
-        Result<Granted> granted = give(book, std::move(locks));
-        if (!granted) return fail(granted.error());
-        return std::optional<Granted>(std::move(*granted));
-      }
-      taken.push_back(*busy);
+      std::optional<std::vector<UnitLock>> locks = lock_chosen();
+      if (!locks) continue;  // one of them is taken now
+      Result<Granted> granted = give(book, std::move(*locks));
+      if (!granted) return fail(granted.error());
+      return std::optional<Granted>(std::move(*granted));
     }
+  }
+
+  std::optional<Turn> turn() const {
+    return slot_ ? std::optional<Turn>(Turn{*slot_, stored_.lease.ticket}) : std::nullopt;
+  }
+
+  std::optional<std::vector<UnitLock>> lock_chosen() {
+    std::vector<UnitLock> locks;
+    for (const gpu::Gpu* each : choice_.chosen) {
+      const Unit unit = unit_of(*each);
+      Result<UnitLock> lock = lock_unit(unit);
+      if (!lock) {
+        const bool busy = lock.error().code == ErrorCode::busy;
+        taken_.add(unit, busy ? kLockedByOthers : lock.error().message());
+        return std::nullopt;
+      }
+      locks.push_back(std::move(*lock));
+    }
+    return locks;
   }
 
   Result<UnitLock> lock_unit(const Unit& unit) const {
@@ -156,56 +159,6 @@ class Attempt {
       Result<UnitLock> lock = UnitLock::take(*core_.place.hardware, unit);
       if (lock || lock.error().code != ErrorCode::busy || attempt == kLockAttempts) return lock;
       ::usleep(500);
-    }
-  }
-
-  // What is given, and what is promised to those who came before.
-  std::vector<Unit> taken_units(const Book& book, const std::vector<gpu::Gpu>& node) {
-    std::vector<Unit> taken;
-    taken_by_.clear();
-    for (const Stored& each : book.records) {
-      if (each.lease.state == State::waiting) continue;
-      for (const Unit& unit : each.lease.units) {
-        taken.push_back(unit);
-        taken_by_[unit.id] =
-            "it is leased (" + each.lease.id + ", " + name_of(each.lease.state) + ")";
-      }
-    }
-    add_promised(book, node, taken);
-    return taken;
-  }
-
-  void add_promised(const Book& book, const std::vector<gpu::Gpu>& node, std::vector<Unit>& taken) {
-    std::vector<const Stored*> before;
-    for (const Stored& each : book.records) {
-      const bool waits = each.lease.state == State::waiting && !each.defect;
-      const bool earlier = !slot_ || each.lease.ticket < stored_.lease.ticket;
-      const bool ourselves = each.lease.uid == core_.uid && slot_ == each.slot;
-      if (waits && earlier && !ourselves && is_locked(core_, book, each)) before.push_back(&each);
-    }
-    std::sort(before.begin(), before.end(), [](const Stored* a, const Stored* b) {
-      return std::pair(a->lease.ticket, a->lease.uid) < std::pair(b->lease.ticket, b->lease.uid);
-    });
-    for (const Stored* each : before) promise(*each, node, taken);
-  }
-
-  void promise(const Stored& waiting, const std::vector<gpu::Gpu>& node, std::vector<Unit>& taken) {
-    std::size_t missing = waiting.wanted;
-    std::vector<Unit> promised;
-    for (const std::string& id : waiting.candidates) {
-      const auto gpu = std::find_if(node.begin(), node.end(),
-                                    [&](const gpu::Gpu& each) { return each.id == id; });
-      if (missing == 0 || gpu == node.end()) continue;
-      const Unit unit = unit_of(*gpu);
-      if (std::any_of(taken.begin(), taken.end(),
-                      [&](const Unit& each) { return overlap(unit, each); }))
-        continue;
-      promised.push_back(unit);
-      --missing;
-    }
-    for (const Unit& unit : promised) {
-      taken.push_back(unit);
-      taken_by_.emplace(unit.id, "it is promised to a request that came earlier");
     }
   }
 
@@ -290,7 +243,7 @@ class Attempt {
     if (Result<void> written = write_record(); !written)
       return fail(give_up_locked(written.error()));
     if (!queued_) {
-      const std::string reason = plural(request_.wish.count, "GPU") + " wanted, not free";
+      const std::string reason = count_of_gpus(request_.wish.count) + " wanted, not free";
       if (Result<void> told = core_.audit.write(core_.dir.get(), "waiting", stored_.lease, reason);
           !told)
         return fail(give_up_locked(told.error()));
@@ -318,29 +271,7 @@ class Attempt {
     return critical ? give_up_locked(std::move(why)) : why;
   }
 
-  // ---- words and waiting ----
-
-  Error shortage() const {
-    const std::size_t known = choice_.candidates.size();
-    std::string words = plural(request_.wish.count, "GPU") + " wanted, " + std::to_string(known) +
-                        (known == 1 ? " fits" : " fit");
-    std::size_t free = 0;
-    std::string each;
-    for (const std::string& id : choice_.candidates) {
-      const auto taken = taken_by_.find(id);
-      const auto foreign = foreign_.find(id);
-      if (foreign != foreign_.end()) {
-        each += "; " + id + ": " + foreign->second;
-      } else if (taken != taken_by_.end()) {
-        each += "; " + id + ": " + taken->second;
-      } else {
-        ++free;
-      }
-    }
-    if (known > 0) words += ", " + std::to_string(free) + " of them free";
-    for (const auto& [id, why] : choice_.rejected) each += "; " + id + ": " + why;
-    return {ErrorCode::unavailable, 0, "", words + each};
-  }
+  // ---- waiting ----
 
   bool wait_for_news(Usec deadline) {
     std::vector<pollfd> waiting;
@@ -365,11 +296,10 @@ class Attempt {
   const Owner* owner_;
   Stored stored_;
   Choice choice_;
+  Taken taken_;
   std::optional<std::size_t> slot_;
   bool queued_ = false;
   bool unwatched_ = false;
-  std::map<std::string, std::string> taken_by_;
-  std::map<std::string, std::string> foreign_;
 };
 
 }  // namespace
