@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <cstdlib>
 #include <map>
 
 #include "columns.hpp"
@@ -169,11 +168,7 @@ int run_discover(const Context& context) {
   if (!inventory) return complain(inventory.error(), kExitUnknown);
   look_for_holders(*fs, *inventory);
   const int code = exit_code_of(*inventory);
-  if (context.json) {
-    const Json json = gpu::to_json(*inventory);
-    // The memory goes with the process: to give it back piece by piece is a tenth of the time.
-    std::_Exit(print(to_text(json), code));
-  }
+  if (context.json) return print(to_text(gpu::to_json(*inventory)), code);
   if (!context.quiet) {
     for (const gpu::Problem& problem : inventory->problems) complain(problem.error.message());
   }

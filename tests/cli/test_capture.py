@@ -67,6 +67,20 @@ def assert_round_trip(gpuctl: Run, root: Path, directory: Path) -> None:
     assert inventory(gpuctl, directory / "node.tar") == before
 
 
+@pytest.mark.parametrize("output", ["--json", "--quiet"])
+def test_what_an_archive_was_unpacked_to_is_removed(
+    output: str, tmp_path: Path, gpuctl: Run
+) -> None:
+    root = compose("perlmutter-a100x4", tmp_path / "root", device_nodes=False)
+    capture(gpuctl, root, tmp_path / "node.tar")
+    (tmp_path / "tmp").mkdir()
+    done = gpuctl(
+        "discover", output, "--root", tmp_path / "node.tar", env={"TMPDIR": str(tmp_path / "tmp")}
+    )
+    assert done.returncode == DONE
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
 @pytest.mark.parametrize("name", sorted(set(NODES) - {"mixed-broken"}))
 def test_round_trip_of_a_composed_node(name: str, tmp_path: Path, gpuctl: Run) -> None:
     root = compose(name, tmp_path / "root", device_nodes=False)
