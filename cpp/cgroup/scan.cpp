@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "gpuctl/base/digits.hpp"
 #include "gpuctl/base/parse.hpp"
 
 namespace gpuctl::cgroup::internal {
@@ -20,24 +21,12 @@ bool is_behind(std::string_view line, std::string_view name) {
 }
 
 // The digits that `text` begins with, taken off it. False where there are none, or where they need more than 64 bits.
-// from_chars(3) does the same at three times the cost, which here is most of all cost.
 bool take_digits(std::string_view& text, std::uint64_t& value) {
-  constexpr std::size_t kSafe = 19;  // so many digits always fit
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  const char* const safe = at + std::min(text.size(), kSafe);
   std::uint64_t number = 0;
-  for (; at != safe && static_cast<unsigned char>(*at - '0') <= 9; ++at)
-    number = number * 10 + static_cast<unsigned char>(*at - '0');
-  if (at == text.data()) return false;
-  for (; at != end && static_cast<unsigned char>(*at - '0') <= 9; ++at) {
-    const auto digit = static_cast<unsigned char>(*at - '0');
-    if (__builtin_mul_overflow(number, std::uint64_t{10}, &number) ||
-        __builtin_add_overflow(number, std::uint64_t{digit}, &number))
-      return false;
-  }
+  const char* const rest = read_digits(text.data(), text.data() + text.size(), number);
+  if (rest == nullptr || rest == text.data()) return false;
   value = number;
-  text.remove_prefix(static_cast<std::size_t>(at - text.data()));
+  text.remove_prefix(static_cast<std::size_t>(rest - text.data()));
   return true;
 }
 
@@ -61,11 +50,17 @@ void scan_keys(std::string_view text, const Key (&keys)[N], Usage& usage,
   }
 }
 
+// A literal, so that it is compared without a call.
+template <std::size_t N>
+bool begins_with(std::string_view text, const char (&name)[N]) {
+  return text.size() >= N - 1 && std::memcmp(text.data(), name, N - 1) == 0;
+}
+
 // "NAME=VALUE" at the beginning of `text`: the value and what follows it.
-template <typename Number>
-bool take_value(std::string_view& text, std::string_view name, Number& value) {
-  if (text.substr(0, name.size()) != name) return false;
-  text.remove_prefix(name.size());
+template <std::size_t N, typename Number>
+bool take_value(std::string_view& text, const char (&name)[N], Number& value) {
+  if (!begins_with(text, name)) return false;
+  text.remove_prefix(N - 1);
   std::uint64_t number = 0;
   if (!take_digits(text, number) || number > std::numeric_limits<Number>::max()) return false;
   value = static_cast<Number>(number);
@@ -94,8 +89,8 @@ void scan_pressure(std::string_view text, Field first, Usage& usage) {
   };
   while (!text.empty()) {
     const std::string_view line = take_until(text, '\n');
-    if (is_behind(line, "some")) scan_pressure_line(line.substr(5), field(0), field(1), usage);
-    if (is_behind(line, "full")) scan_pressure_line(line.substr(5), field(2), field(3), usage);
+    if (begins_with(line, "some ")) scan_pressure_line(line.substr(5), field(0), field(1), usage);
+    if (begins_with(line, "full ")) scan_pressure_line(line.substr(5), field(2), field(3), usage);
   }
 }
 
@@ -107,22 +102,15 @@ bool take_device(std::string_view& line, IoDevice& device) {
 // "rbytes=413696 wbytes=8192 rios=6 wios=1 dbytes=0 dios=0"; what newer kernels add is passed over. A device that has
 // done nothing may have no number at all. False where one of ours is no number.
 bool scan_device(std::string_view line, IoDevice& device) {
-  struct Value {
-    std::string_view name;
-    std::uint64_t& into;
+  const auto take = [&](const auto& name, std::uint64_t& into) {
+    return take_value(line, name, into) && (line.empty() || line.front() == ' ');
   };
-  const Value values[] = {{"rbytes=", device.read_bytes},
-                          {"wbytes=", device.write_bytes},
-                          {"rios=", device.reads},
-                          {"wios=", device.writes}};
   for (; !line.empty(); skip_to(line, " ")) {
     line.remove_prefix(1);  // the blank
-    for (const Value& value : values) {
-      if (line.substr(0, value.name.size()) != value.name) continue;
-      if (!take_value(line, value.name, value.into)) return false;
-      if (!line.empty() && line.front() != ' ') return false;
-      break;
-    }
+    if (begins_with(line, "rbytes=") && !take("rbytes=", device.read_bytes)) return false;
+    if (begins_with(line, "wbytes=") && !take("wbytes=", device.write_bytes)) return false;
+    if (begins_with(line, "rios=") && !take("rios=", device.reads)) return false;
+    if (begins_with(line, "wios=") && !take("wios=", device.writes)) return false;
   }
   return true;
 }

@@ -5,10 +5,10 @@
 #include <limits>
 #include <type_traits>
 
+#include "gpuctl/base/digits.hpp"
+
 namespace gpuctl::proc::internal {
 namespace {
-
-constexpr std::ptrdiff_t kMostDigits = 19;  // of what always fits into 64 bits
 
 // Goes along the fields behind the name, separated by single blanks. Numbers are those of proc_pid_stat(5).
 class Cursor {
@@ -25,18 +25,19 @@ class Cursor {
     leave_field();
   }
 
-  // from_chars(3) for numbers that are mostly of a few digits, and there are a dozen for each process of a node.
   template <typename Number>
   void take(Number& into) {
     const bool negative = std::is_signed_v<Number> && at_ != end_ && *at_ == '-';
     if (negative) ++at_;
-    const char* const first = at_;
     std::uint64_t value = 0;
-    while (at_ != end_ && static_cast<unsigned char>(*at_ - '0') <= 9)
-      value = value * 10 + static_cast<unsigned char>(*at_++ - '0');
+    const char* const rest = read_digits(at_, end_, value);
     constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<Number>::max());
-    if (at_ == first || at_ - first > kMostDigits || value > kMost) good_ = false;
+    if (rest == nullptr || rest == at_ || value > kMost) {
+      good_ = false;
+      return;
+    }
     into = static_cast<Number>(negative ? 0 - value : value);
+    at_ = rest;
     leave_field();
   }
 
