@@ -75,20 +75,29 @@ std::string cgroup_json(const py::str& root, const py::object& wanted,
   return value_or_raise(std::move(text));
 }
 
-// As Python keeps it: one block of rows, and what few of them have beside it.
-struct Kept {
-  std::vector<Usage> rows;
-  std::vector<std::pair<std::size_t, cgroup::IoDevice>> devices;
-  std::vector<std::pair<std::size_t, Error>> errors;
-
-  void append(const Usage& row, const std::vector<cgroup::IoDevice>& of_row,
-              const std::optional<Error>& error) {
-    const std::size_t index = rows.size();
-    rows.push_back(row);
-    for (const cgroup::IoDevice& each : of_row) devices.emplace_back(index, each);
-    if (error) errors.emplace_back(index, *error);
+// What few rows have beside them, by the number of the row; None where none has.
+py::object devices_of(const std::vector<std::vector<cgroup::IoDevice>>& devices) {
+  py::object found = py::none();
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    for (const cgroup::IoDevice& each : devices[i]) {
+      if (found.is_none()) found = py::list();
+      const std::string name = std::to_string(each.major) + ":" + std::to_string(each.minor);
+      py::reinterpret_borrow<py::list>(found).append(
+          py::make_tuple(i, name, each.read_bytes, each.write_bytes, each.reads, each.writes));
+    }
   }
-};
+  return found;
+}
+
+py::object errors_of(const std::vector<std::optional<Error>>& errors) {
+  py::object found = py::none();
+  for (std::size_t i = 0; i < errors.size(); ++i) {
+    if (!errors[i]) continue;
+    if (found.is_none()) found = py::list();
+    py::reinterpret_borrow<py::list>(found).append(py::make_tuple(i, exception_of(*errors[i])));
+  }
+  return found;
+}
 
 // A Sampler of cgroups and process trees with the root that it reads. It is not moved: the Sampler points into it.
 class LiveCgroups {
@@ -97,61 +106,44 @@ class LiveCgroups {
 
   std::string add(const py::object& wanted) {
     const Group group = value_or_raise(find_group(fs_, which_of(wanted)));
-    sources_.emplace_back(sampler_.add(fs_, group));
+    sampler_.add(fs_, group);
     return group.path();
   }
-  void add_processes(pid_t pid) { sources_.emplace_back(Tree{pid}); }
+  void add_processes(pid_t root) { trees_.push_back(root); }
 
-  std::unique_ptr<Kept> sample() {
-    const py::gil_scoped_release release;
-    const cgroup::Sample& now = sampler_.sample();
-    auto kept = std::make_unique<Kept>();
-    kept->rows.reserve(sources_.size());
-    for (const Source& each : sources_) {
-      if (const auto* index = std::get_if<std::size_t>(&each)) {
-        kept->append(now.rows[*index], now.devices[*index], now.errors[*index]);
-      } else {
-        const OneSample tree = cgroup::sample_processes(fs_, std::get<Tree>(each).root);
-        kept->append(tree.usage, tree.devices, tree.error);
+  // Rows as plain bytes, the cgroups' before the trees': an object of ours would cost as much as the sample of a cgroup.
+  py::tuple sample() {
+    const cgroup::Sample* now = nullptr;
+    cgroup::Sample with_trees;
+    {
+      const py::gil_scoped_release release;
+      now = &sampler_.sample();
+      if (!trees_.empty()) {
+        with_trees = *now;
+        add_trees(with_trees);
+        now = &with_trees;
       }
     }
-    return kept;
+    const py::bytes rows(reinterpret_cast<const char*>(now->rows.data()),
+                         now->rows.size() * sizeof(Usage));
+    return py::make_tuple(rows, devices_of(now->devices), errors_of(now->errors));
   }
   std::size_t descriptors() const { return sampler_.descriptors(); }
 
  private:
-  struct Tree {
-    pid_t root;
-  };
-  using Source = std::variant<std::size_t, Tree>;
+  void add_trees(cgroup::Sample& sample) const {
+    for (const pid_t root : trees_) {
+      OneSample tree = cgroup::sample_processes(fs_, root);
+      sample.rows.push_back(tree.usage);
+      sample.devices.push_back(std::move(tree.devices));
+      sample.errors.push_back(std::move(tree.error));
+    }
+  }
 
   HostFs fs_;
   cgroup::Sampler sampler_;
-  std::vector<Source> sources_;
+  std::vector<pid_t> trees_;
 };
-
-py::buffer_info rows_of(Kept& kept) {
-  const auto bytes = static_cast<py::ssize_t>(kept.rows.size() * sizeof(Usage));
-  return {kept.rows.data(), 1,   py::format_descriptor<std::uint8_t>::format(), 1, {bytes},
-          {py::ssize_t{1}}, true};
-}
-
-py::list errors_of(const Kept& kept) {
-  py::list list;
-  for (std::size_t i = 0; i < kept.rows.size(); ++i) list.append(py::none());
-  for (const auto& [index, error] : kept.errors) list[index] = exception_of(error);
-  return list;
-}
-
-py::list devices_of(const Kept& kept, std::size_t wanted) {
-  py::list list;
-  for (const auto& [index, each] : kept.devices) {
-    if (index != wanted) continue;
-    list.append(py::make_tuple(std::to_string(each.major) + ":" + std::to_string(each.minor),
-                               each.read_bytes, each.write_bytes, each.reads, each.writes));
-  }
-  return list;
-}
 
 // Name, numpy's type, offset, and for an accounted number its bit in `known` and its kind.
 py::list usage_columns() {
@@ -174,11 +166,6 @@ py::list usage_columns() {
 }  // namespace
 
 void bind_cgroup(py::module_& module) {
-  py::class_<Kept>(module, "CgroupSample", py::buffer_protocol())
-      .def_buffer(&rows_of)
-      .def("__len__", [](const Kept& self) { return self.rows.size(); })
-      .def_property_readonly("errors", &errors_of)
-      .def("devices", &devices_of);
   py::class_<LiveCgroups>(module, "CgroupSampler")
       .def(py::init([](const py::str& root) {
              return std::make_unique<LiveCgroups>(value_or_raise(HostFs::open(os_bytes(root))));

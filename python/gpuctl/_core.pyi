@@ -68,24 +68,20 @@ class Sampler:
 
 snapshot_row_bytes: int
 
-class CgroupSample:
-    """Its rows are a buffer of bytes, laid out as `usage_columns` says."""
-
-    def __len__(self) -> int: ...
-    def __buffer__(self, flags: int) -> memoryview: ...
-    @property
-    def errors(self) -> list[GpuctlError | None]: ...
-    def devices(self, index: int) -> list[tuple[str, int, int, int, int]]: ...
+_RowDevice = tuple[int, str, int, int, int, int]
+CgroupSample = tuple[bytes, list[_RowDevice] | None, list[tuple[int, GpuctlError]] | None]
 
 class CgroupSampler:
-    """Not for several threads at once."""
+    """Cgroups, and after them process trees. Not for several threads at once."""
 
     def __init__(self, root: str) -> None: ...
     def add(self, wanted: int | str | None) -> str:
         """By pid, path, or our own; its path."""
 
     def add_processes(self, pid: int) -> None: ...
-    def sample(self) -> CgroupSample: ...
+    def sample(self) -> CgroupSample:
+        """The rows, laid out as `usage_columns` says; devices and errors by the row's number."""
+
     @property
     def descriptors(self) -> int: ...
 

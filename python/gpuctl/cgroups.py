@@ -159,26 +159,25 @@ class Usage(Mapping[str, "int | float | None"]):
 class Sample:
     """All cgroups of a Sampler at one moment, in the order in which they were added."""
 
-    __slots__ = ("_core", "_sources")
+    __slots__ = ("_devices", "_errors", "_rows", "_sources")
 
-    def __init__(self, core: _core.CgroupSample, sources: Sequence[str]) -> None:
-        self._core = core
+    def __init__(self, taken: _core.CgroupSample, sources: Sequence[str]) -> None:
+        self._rows, self._devices, self._errors = taken
         self._sources = sources
 
     def __len__(self) -> int:
-        return len(self._core)
+        return len(self._rows) // _core.usage_row_bytes
 
     def __getitem__(self, index: int) -> Usage:
         """Raises what went wrong with this one: VanishedError when the cgroup was removed."""
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         index %= len(self)
-        error = self.errors[index]
+        error = self.errors[index] if self._errors else None
         if error is not None:
             raise error
-        row = memoryview(self._core)[index * _core.usage_row_bytes :]
-        values = _row_struct().unpack_from(row)
-        devices = [IoDevice(*each) for each in self._core.devices(index)]
+        values = _row_struct().unpack_from(self._rows, index * _core.usage_row_bytes)
+        devices = [IoDevice(*each[1:]) for each in self._devices or () if each[0] == index]
         return Usage(values, devices, self._sources[index])
 
     def __iter__(self) -> Iterator[Usage]:
@@ -186,12 +185,15 @@ class Sample:
 
     @property
     def errors(self) -> list[GpuctlError | None]:
-        return self._core.errors
+        found: list[GpuctlError | None] = [None] * len(self)
+        for row, error in self._errors or ():
+            found[row] = error
+        return found
 
     @property
     def array(self) -> Array:
         """Read-only, a row for each cgroup, sharing the sample's memory. See `known`."""
-        found: Array = _numpy().frombuffer(self._core, dtype=_dtype())
+        found: Array = _numpy().frombuffer(self._rows, dtype=_dtype())
         return found
 
     def known(self, column: str) -> Array:
