@@ -40,8 +40,12 @@ WISHES = (
     ("--gpus", "1", "--arch", "gfx942"),  # a whole one or a part, as it is at that moment
     ("--gpus", "2", "--arch", "gfx942"),
 )
+# Only the first pid namespace sees what lived in all the others: where we are in another one,
+# nobody could prove that a job in one of its own has ended, and its lease stays.
+SEES_ALL = Path("/proc/self/ns/pid").stat().st_ino == 0xEFFFFFFC  # PROC_PID_INIT_INO
+OWN_PIDS = ("--pid", "--fork", "--kill-child", "--mount-proc") if SEES_ALL else ()
 PRIVATE = (
-    *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c"),
+    *("unshare", "--mount", *OWN_PIDS, "sh", "-c"),
     "mount -t tmpfs none /dev/shm && mkdir /dev/shm/sys && "
     'mount -t sysfs none /dev/shm/sys && exec "$@"',
     "sh",
@@ -49,7 +53,7 @@ PRIVATE = (
 # What a user can do without privilege: a pilot with a rootless container of its own.
 PRIVATE_USER = (
     *("unshare", "--user", "--map-root-user"),
-    *("--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c"),
+    *("--mount", *OWN_PIDS, "sh", "-c"),
     'mount -t tmpfs none /dev/shm && exec "$@"',
     "sh",
 )
