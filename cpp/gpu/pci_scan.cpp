@@ -14,7 +14,10 @@ namespace gpuctl::gpu {
 namespace {
 
 constexpr std::size_t kMaxUeventBytes = 4096;  // one page, as every sysfs attribute
-const std::string kDevices = std::string(host_paths::kPciDevices) + "/";
+
+std::string path_of(const std::string& name) {
+  return std::string(host_paths::kPciDevices) + "/" + name;
+}
 
 PciFunction make_function(const PciAddress& address, const PciIdentity& identity) {
   return PciFunction{address,          *identity.class_code, *identity.vendor,
@@ -26,7 +29,7 @@ PciFunction make_function(const PciAddress& address, const PciIdentity& identity
 class QuickReader {
  public:
   QuickReader(const HostFs& fs, const Dir& devices)
-      : fs_(fs), devices_(devices), path_(fs.is_live() ? "" : kDevices), name_at_(path_.size()) {}
+      : fs_(fs), devices_(devices), path_(fs.is_live() ? "" : path_of("")), name_at_(path_.size()) {}
 
   std::optional<PciFunction> read(const std::string& name, const PciAddress& address) {
     const Fd fd = open(name);
@@ -99,13 +102,13 @@ void scan_entry(const HostFs& fs, QuickReader& quick, const std::string& name, P
   // The kernel writes an address in one way; two spellings would be two devices at one address.
   if (!address || address->text() != name) {
     return ProblemSink(scan.problems)
-        .add({ErrorCode::malformed, 0, fs.where(kDevices + name),
+        .add({ErrorCode::malformed, 0, fs.where(path_of(name)),
               "its name is no PCI address like `0000:01:00.0`"});
   }
   if (std::optional<PciFunction> function = quick.read(name, *address)) {
     scan.functions.push_back(std::move(*function));
   } else {
-    read_carefully(fs, kDevices + name, *address, scan);
+    read_carefully(fs, path_of(name), *address, scan);
   }
 }
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
 
 
 def stored(path: Path) -> list[Any]:
-    with sqlite3.connect(path / "db.sqlite") as database:
+    with closing(sqlite3.connect(path / "db.sqlite")) as database:
         return database.execute("SELECT * FROM results ORDER BY test_name").fetchall()
 
 
