@@ -29,7 +29,10 @@ PciFunction make_function(const PciAddress& address, const PciIdentity& identity
 class QuickReader {
  public:
   QuickReader(const HostFs& fs, const Dir& devices)
-      : fs_(fs), devices_(devices), path_(fs.is_live() ? "" : path_of("")), name_at_(path_.size()) {}
+      : fs_(fs),
+        devices_(devices),
+        path_(fs.is_live() ? "" : path_of("")),
+        name_at_(path_.size()) {}
 
   std::optional<PciFunction> read(const std::string& name, const PciAddress& address) {
     const Fd fd = open(name);
