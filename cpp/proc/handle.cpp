@@ -128,9 +128,7 @@ bool Handle::has_ended(const HostFs& fs) const {
 
 // By its number: whose that was is to be asked afterwards.
 Result<Stat> Handle::read_stat_now(const HostFs& fs) const {
-  if (kind_ == Kind::pidfd) return proc::read_stat(fs, pid_);
-  const Result<std::string> text = read_proc_file("stat");
-  return text ? parse_stat(*text) : fail(text.error());
+  return kind_ == Kind::pidfd ? proc::read_stat(fs, pid_) : read_stat_in(fd_.get(), pid_);
 }
 
 // The number was read; it was still our process's if that has not been reaped even now.

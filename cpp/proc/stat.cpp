@@ -19,6 +19,14 @@ Failure malformed(std::string_view text) {
               "not a process's stat: `" + printable(text.substr(0, 80)) + "`");
 }
 
+// One read: the kernel makes the whole line at once, of some 300 bytes; what fills the buffer is none.
+Result<Stat> read_line(int fd, const std::string& path) {
+  std::array<char, 4096> text;  // NOLINT: filled by read(2)
+  const ssize_t size = retry_on_interrupt([&] { return ::read(fd, text.data(), text.size()); });
+  if (size < 0) return fail_errno(errno, path, "cannot read");
+  return parse_stat({text.data(), static_cast<std::size_t>(size)});
+}
+
 }  // namespace
 
 Result<Stat> parse_stat(std::string_view text) {
@@ -42,17 +50,18 @@ Result<Stat> parse_stat(std::string_view text) {
   return stat;
 }
 
-// One read: the kernel makes the whole line at once, of some 300 bytes; what fills the buffer is none.
 Result<Stat> read_stat(const HostFs& fs, pid_t pid) {
   std::string path(host_paths::kProc);
   ((path += '/') += std::to_string(pid)) += "/stat";
   const Result<Fd> file = fs.open_path(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-  if (!file) return fail(file.error());
-  std::array<char, 4096> text;  // NOLINT: filled by read(2)
-  const ssize_t size =
-      retry_on_interrupt([&] { return ::read(file->get(), text.data(), text.size()); });
-  if (size < 0) return fail_errno(errno, fs.where(path), "cannot read");
-  return parse_stat({text.data(), static_cast<std::size_t>(size)});
+  return file ? read_line(file->get(), path) : fail(file.error());
+}
+
+Result<Stat> read_stat_in(int proc_pid_fd, pid_t pid) {
+  const std::string path = std::string(host_paths::kProc) + "/" + std::to_string(pid) + "/stat";
+  const Result<Fd> file = open_at(proc_pid_fd, "stat", O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (!file) return fail_errno(file.error().errno_value, path, "cannot open");
+  return read_line(file->get(), path);
 }
 
 }  // namespace gpuctl::proc

@@ -54,7 +54,7 @@ TEST_CASE("a cut archive and one that is none are malformed; what came before is
   tar.add_file("second", std::string(2000, '2'));
   const std::string whole = tar.finish();
   const TempTree tree;
-  const Result<void> cut = unpack_into(tree, whole.substr(0, 512 * 4));
+  const Result<void> cut = unpack_into(tree, whole.substr(0, 4 * std::size_t{512}));
   REQUIRE_FALSE(cut);
   CHECK(cut.error().code == ErrorCode::malformed);
   CHECK(tree.read("first") == "1");

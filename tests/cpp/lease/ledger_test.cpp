@@ -139,9 +139,8 @@ TEST_CASE("what ran in a pid namespace that we do not see stays taken") {
   Lease elsewhere;
   elsewhere.holder.pid_namespace = 4711;
   const Proof proof = ledger.prove(elsewhere);
-  const bool initial =
-      proc::read_namespace(std::move(*HostFs::open("/")), ::getpid(), "pid").value_or(0U) ==
-      proc::kInitialPidNamespace;
+  const bool initial = proc::read_namespace(*HostFs::open("/"), ::getpid(), "pid").value_or(0U) ==
+                       proc::kInitialPidNamespace;
   CHECK(proof.empty == initial);
   CHECK(proof.unknown.has_value() == !initial);
 }

@@ -40,4 +40,7 @@ Result<Stat> parse_stat(std::string_view text);
 // ErrorCode::not_found or vanished when there is no such process.
 Result<Stat> read_stat(const HostFs& fs, pid_t pid);
 
+// The same of the process whose /proc/PID is open; vanished once it is reaped, whoever has the number then.
+Result<Stat> read_stat_in(int proc_pid_fd, pid_t pid);
+
 }  // namespace gpuctl::proc
