@@ -17,6 +17,7 @@
 
 #include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/parse.hpp"
+#include "gpuctl/gpu/mig.hpp"
 
 namespace gpuctl::fence {
 namespace {
@@ -147,7 +148,8 @@ DeviceProof prove_devices(const std::vector<std::string>& own,
                           const std::vector<std::string>& others) {
   DeviceProof proof;
   for (const std::string& path : own) {
-    if (const int error = refusal_of(path, O_RDWR); error != 0) {
+    const int mode = gpu::is_cap_node(path) ? O_RDONLY : O_RDWR;
+    if (const int error = refusal_of(path, mode); error != 0) {
       proof.failure = "the job's own `" + path + "` does not open: " + std::strerror(error);
       return proof;
     }

@@ -53,6 +53,11 @@ Mask mask_of(const std::vector<gpu::Gpu>& node, const std::vector<gpu::Gpu>& ass
   return mask;
 }
 
+// The kernel tells no UUID of a MIG instance, and CUDA's indices count whole GPUs.
+std::optional<std::string> nvidia_name(const gpu::Gpu& gpu) {
+  return gpu.uuid ? gpu.uuid : gpu.mig_name;
+}
+
 // The partitions of a card may all bear its unique id: then it names none of them.
 std::optional<std::string> amd_name(const gpu::Gpu& gpu, const std::vector<gpu::Gpu>& node) {
   if (!gpu.unique_id) return std::nullopt;
@@ -66,8 +71,7 @@ std::optional<std::string> amd_name(const gpu::Gpu& gpu, const std::vector<gpu::
 }  // namespace
 
 Variables mask_variables(const std::vector<gpu::Gpu>& node, const std::vector<gpu::Gpu>& assigned) {
-  const Mask nvidia = mask_of(
-      node, assigned, "nvidia", [](const gpu::Gpu& gpu) { return gpu.uuid; }, kNoCudaDevice);
+  const Mask nvidia = mask_of(node, assigned, "nvidia", nvidia_name, kNoCudaDevice);
   const Mask amd = mask_of(
       node, assigned, "amd", [&](const gpu::Gpu& gpu) { return amd_name(gpu, node); },
       kNoCudaDevice);

@@ -12,6 +12,7 @@
 #include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/gpu/classify.hpp"
+#include "gpuctl/gpu/mig.hpp"
 #include "gpuctl/gpu/pci.hpp"
 
 namespace gpuctl::gpu {
@@ -323,8 +324,10 @@ class Recorder {
     std::array<char, 16> mode{};
     std::snprintf(mode.data(), mode.size(), " %04o ",
                   static_cast<unsigned>(status.st_mode & 07777));
-    const bool open = ::faccessat(dir->fd(), name.c_str(), R_OK | W_OK, AT_EACCESS) == 0;
-    return "/" + folder + "/" + name + mode.data() + (open ? "open" : "closed") + "\n";
+    const std::string node = "/" + folder + "/" + name;
+    const int rights = is_cap_node(node) ? R_OK : R_OK | W_OK;
+    const bool open = ::faccessat(dir->fd(), name.c_str(), rights, AT_EACCESS) == 0;
+    return node + mode.data() + (open ? "open" : "closed") + "\n";
   }
 
   const HostFs& fs_;

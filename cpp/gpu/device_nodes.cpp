@@ -30,7 +30,8 @@ NodeState DeviceNodes::state_of(const std::string& node) const {
   if (::fstatat(dev_->fd(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
     return NodeState::missing;
   if (!S_ISCHR(status.st_mode)) return NodeState::missing;
-  const bool may_open = ::faccessat(dev_->fd(), name.c_str(), R_OK | W_OK, AT_EACCESS) == 0;
+  const int rights = is_cap_node(node) ? R_OK : R_OK | W_OK;
+  const bool may_open = ::faccessat(dev_->fd(), name.c_str(), rights, AT_EACCESS) == 0;
   return may_open ? NodeState::ok : NodeState::forbidden;
 }
 

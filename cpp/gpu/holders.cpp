@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "gpuctl/base/host_paths.hpp"
+#include "gpuctl/gpu/mig.hpp"
 
 namespace gpuctl::gpu {
 namespace {
@@ -14,8 +14,6 @@ constexpr unsigned kFirstOrdinaryUser = 1000;  // UID_MIN of login.defs(5)
 constexpr std::array<const char*, 10> kServices{
     "nvidia-persiste", "nvidia-fabricma", "nvidia-powerd", "nv-hostengine",   "dcgm-exporter",
     "systemd-logind",  "xpumd",           "nvsm_core",     "amd_metrics_exp", "gpuagent"};
-
-bool is_cap_node(const std::string& node) { return node.rfind(host_paths::kNvidiaCapNode, 0) == 0; }
 
 // The nodes that only users of this very GPU have open.
 std::vector<std::string> own_nodes(const Gpu& gpu) {

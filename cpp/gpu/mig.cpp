@@ -57,6 +57,10 @@ void read_compute_instances(const HostFs& fs, const std::string& path, unsigned 
 
 }  // namespace
 
+bool is_cap_node(std::string_view path) {
+  return path.find(host_paths::kNvidiaCapNode) != std::string_view::npos;
+}
+
 std::optional<unsigned> cap_minor(std::string_view text) {
   for (const std::string_view line : split(text, '\n')) {
     const std::size_t colon = line.find(':');

@@ -65,9 +65,11 @@ bool comes_before(const std::string& a, const std::string& b) {
 
 // Computing in one needs the GPU's own node and the two capabilities.
 Candidate candidate_of_mig(const Candidate& parent, const MigInstance& instance) {
-  Candidate part = part_of(parent, "mig-gi" + std::to_string(instance.gpu_instance) + "-ci" +
-                                       std::to_string(instance.compute_instance));
+  const std::string gi = std::to_string(instance.gpu_instance);
+  const std::string ci = std::to_string(instance.compute_instance);
+  Candidate part = part_of(parent, "mig-gi" + gi + "-ci" + ci);
   part.mig = instance;
+  if (parent.gpu.uuid) part.gpu.mig_name = "MIG-" + *parent.gpu.uuid + "/" + gi + "/" + ci;
   part.gpu.device_nodes.insert(part.gpu.device_nodes.end(), instance.cap_nodes.begin(),
                                instance.cap_nodes.end());
   return part;

@@ -11,7 +11,7 @@ lines: nothing was given.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +38,7 @@ class AuditChecker:
     unexplained: list[str] = field(default_factory=list)
     open: dict[str, str] = field(default_factory=dict)  # unit -> lease
     granted: int = 0
+    given: set[str] = field(default_factory=set)  # every unit that ever was
 
     def __post_init__(self) -> None:
         begun: set[str] = set()
@@ -52,12 +53,13 @@ class AuditChecker:
             elif name == "releasing" and lease not in begun:
                 self.unexplained.append(f"{lease} is released and was never granted")
 
-    def _grant(self, lease: str, units: Iterable[str]) -> None:
+    def _grant(self, lease: str, units: Sequence[str]) -> None:
         for unit in units:
             for other, owner in self.open.items():
                 if exclude_each_other(unit, other):
                     self.double.append(f"{other} was of {owner} when {lease} got {unit}")
             self.open[unit] = lease
+        self.given.update(units)
 
     def _end(self, lease: str) -> None:
         for unit in [unit for unit, owner in self.open.items() if owner == lease]:

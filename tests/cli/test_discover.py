@@ -17,6 +17,7 @@ import pytest
 from gpuctl import Host, _core
 from nodes.compose import NODES, Function, Node, compose, device_directory, has_device_nodes
 from nodes.recorded import recorded_root
+from nodes.stand_ins import put_mig, put_nodes
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -567,3 +568,17 @@ def test_what_the_slot_may_not_open_is_not_allotted(tmp_path: Path, gpuctl_binar
     assert [gpu["orders"]["cuda"] for gpu in answer["gpus"]] == [None, 0, None, 1]
     codes = [reason["code"] for reason in answer["gpus"][0]["allotment_reasons"]]
     assert codes == ["node_forbidden"]
+
+
+def test_a_capability_of_mig_is_for_reading_alone(tmp_path: Path, gpuctl_binary: Path) -> None:
+    root = compose("perlmutter-a100x4", tmp_path / "root")
+    if not has_device_nodes(root):
+        pytest.skip("making device nodes needs CAP_MKNOD")
+    put_mig(root, {(0, 1, 0): (12, 13), (0, 2, 0): (21, 22)})
+    put_nodes(root, {f"nvidia-caps/nvidia-cap{minor}": (1, 3) for minor in (12, 13, 21, 22)})
+    (root / "dev/nvidia-caps/nvidia-cap22").chmod(0)
+    _, answer, _ = run_restricted(gpuctl_binary, root)
+    assert answer is not None
+    _, given, other, *_ = answer["gpus"]
+    assert given["kind"] == "partition" and given["usable"] and given["allotted"]
+    assert [reason["code"] for reason in other["allotment_reasons"]] == ["node_forbidden"]

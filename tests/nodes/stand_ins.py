@@ -14,13 +14,18 @@ from pathlib import Path
 Number = tuple[int, int]
 
 
+def mode_of(node: str) -> int:
+    """As its driver makes it: a capability of MIG is for reading alone."""
+    return 0o444 if "/nvidia-cap" in node else 0o666
+
+
 def put_nodes(root: Path, nodes: Mapping[str, Number]) -> None:
     """`nodes` by their names below /dev; needs CAP_MKNOD."""
     for name, number in nodes.items():
         path = root / "dev" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(*number))
-        path.chmod(0o666)  # whatever the umask
+        os.mknod(path, stat.S_IFCHR | mode_of(name), os.makedev(*number))
+        path.chmod(mode_of(name))  # whatever the umask
 
 
 def put_mig(root: Path, instances: Mapping[tuple[int, int, int], tuple[int, int]]) -> None:

@@ -1,8 +1,9 @@
-// claimer CLAIMS USEC: an independent witness that a GPU was given to one payload only.
+// claimer CLAIMS COUNT USEC: an independent witness that a GPU was given to one payload only.
 //
-// For each GPU that its mask shows, it takes flock(2) LOCK_EX on CLAIMS/GPU, which has nothing to do with the ledger's own locks,
-// keeps it for USEC microseconds, and ends. A lock that somebody else has is a GPU given twice: a line in CLAIMS/double.
-// CLAIMS/GPU.of is a link to the GPU that it is a part of, which its parts lock with LOCK_SH.
+// For each GPU that its masks show, COUNT in all, it takes flock(2) LOCK_EX on CLAIMS/GPU, which has nothing to do with the
+// ledger's own locks, keeps it for USEC microseconds, and ends. A lock that somebody else has is a GPU given twice: a line in
+// CLAIMS/double. CLAIMS/GPU.of is a link to the GPU that it is a part of, which its parts lock with LOCK_SH. The name of a MIG
+// instance has slashes.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -41,15 +42,25 @@ static int claim_whole_of(const char* folder, const char* gpu) {
   return claim(folder, whole, gpu, LOCK_SH);
 }
 
-int main(int argc, char** argv) {
-  if (argc != 3) return 2;
-  const char* mask = getenv("ROCR_VISIBLE_DEVICES");
+// How many; -1: one of them is none that could be given.
+static int claim_all(const char* folder, const char* mask) {
+  int number = 0;
   char* gpus = mask != NULL ? strdup(mask) : NULL;
-  if (gpus == NULL) return 2;
+  if (gpus == NULL) return -1;
+  if (strcmp(gpus, "-1") == 0) return 0;  // none of this vendor
   for (char* gpu = strtok(gpus, ","); gpu != NULL; gpu = strtok(NULL, ",")) {
-    if (claim(argv[1], gpu, gpu, LOCK_EX) != 0 || claim_whole_of(argv[1], gpu) != 0) return 3;
+    if (claim(folder, gpu, gpu, LOCK_EX) != 0 || claim_whole_of(folder, gpu) != 0) return -1;
+    ++number;
   }
-  tell(argv[1], "served", mask);
-  usleep((useconds_t)atol(argv[2]));
+  return number;
+}
+
+int main(int argc, char** argv) {
+  if (argc != 4) return 2;
+  const int amd = claim_all(argv[1], getenv("ROCR_VISIBLE_DEVICES"));
+  const int nvidia = claim_all(argv[1], getenv("CUDA_VISIBLE_DEVICES"));
+  if (amd < 0 || nvidia < 0 || amd + nvidia != atoi(argv[2])) return 3;
+  tell(argv[1], "served", argv[2]);
+  usleep((useconds_t)atol(argv[3]));
   return 0;
 }

@@ -41,6 +41,15 @@ TEST_CASE("names where all have one, else indices in PCI order") {
   CHECK(mixed.at("CUDA_DEVICE_ORDER") == "PCI_BUS_ID");
 }
 
+TEST_CASE("a MIG instance has a name of its own: CUDA's indices count whole GPUs") {
+  std::vector<gpu::Gpu> node{make_gpu("0000:01:00.0", "nvidia"),
+                             make_gpu("0000:01:00.0.mig-gi7-ci0", "nvidia"),
+                             make_gpu("0000:02:00.0", "nvidia")};
+  node[1].mig_name = "MIG-GPU-1/7/0";
+  node[2].uuid = "GPU-2";
+  CHECK(masks(node, {node[1], node[2]}).at("CUDA_VISIBLE_DEVICES") == "MIG-GPU-1/7/0,GPU-2");
+}
+
 TEST_CASE("a vendor's indices count that vendor's GPUs alone") {
   const std::vector<gpu::Gpu> node{
       make_gpu("0000:01:00.0", "nvidia"), make_gpu("0000:02:00.0", "amd"),

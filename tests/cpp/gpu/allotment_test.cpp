@@ -215,7 +215,9 @@ TEST_CASE("MIG: a mask of an instance is one partition, of the GPU all of them")
   CHECK(inventory.gpus[4].id == "0000:41:00.0.mig-gi11-ci0");
   CHECK(inventory.gpus[2].device_nodes.back() == "/dev/nvidia-caps/nvidia-cap71");
   const std::string uuid = "GPU-41ffee00-1f6b-4a2d-9c3e-000000000000";
-  CHECK(allotted(sysfs, {{"CUDA_VISIBLE_DEVICES", "MIG-" + uuid + "/8/0"}}) == "41.mig-gi8-ci0");
+  CHECK(inventory.gpus[3].mig_name == "MIG-" + uuid + "/8/0");
+  CHECK(allotted(sysfs, {{"CUDA_VISIBLE_DEVICES", *inventory.gpus[3].mig_name}}) ==
+        "41.mig-gi8-ci0");
   CHECK(allotted(sysfs, {{"CUDA_VISIBLE_DEVICES", uuid}}) ==
         "41 41.mig-gi7-ci0 41.mig-gi8-ci0 41.mig-gi11-ci0");
   const Inventory unknown =

@@ -2,7 +2,8 @@
 // anew. Exactly one mask per vendor, and everything inherited from the slot is replaced, because masks compose
 // (HIP_VISIBLE_DEVICES counts within ROCR_VISIBLE_DEVICES).
 //
-//   NVIDIA  CUDA_VISIBLE_DEVICES   UUIDs; else indices, with CUDA_DEVICE_ORDER=PCI_BUS_ID to make them right
+//   NVIDIA  CUDA_VISIBLE_DEVICES   UUIDs, of MIG instances MIG-<UUID of the GPU>/<GI>/<CI>; else indices, with
+//                                  CUDA_DEVICE_ORDER=PCI_BUS_ID to make them right
 //   AMD     ROCR_VISIBLE_DEVICES   GPU-<unique id>; else indices as ROCr counts (Gpu::orders)
 //   Intel   ZE_AFFINITY_MASK       indices, with ZE_ENABLE_PCI_ID_DEVICE_ORDER=1
 //

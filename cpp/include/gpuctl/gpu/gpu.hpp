@@ -100,6 +100,7 @@ struct Gpu {
   bool integrated = false;
 
   std::optional<std::string> uuid;       // NVIDIA
+  std::optional<std::string> mig_name;   // of a MIG instance, as CUDA takes it: "MIG-GPU-…/7/0"
   std::optional<std::string> unique_id;  // AMD, hexadecimal
   std::optional<int> numa_node;
   std::optional<std::string> local_cpus;

@@ -22,6 +22,10 @@ struct MigInstance {
 std::vector<MigInstance> read_mig_instances(const HostFs& fs, unsigned minor,
                                             ProblemSink& problems);
 
+// Whether the node, here or below a stand-in's root, is that of a capability. They are made for reading alone (0444):
+// whoever can open one has the capability.
+bool is_cap_node(std::string_view path);
+
 // "DeviceFileMinor: 12" of an `access` file; empty where it has none.
 std::optional<unsigned> cap_minor(std::string_view text);
 
