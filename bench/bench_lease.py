@@ -35,8 +35,8 @@ from nodes.compose import compose
 BATCH = 20
 ROUNDS = 60
 COMPETITORS = 16
-MOST_OF_SQLITE = 0.8  # to be reached: 0.5; seen: 0.48 to 0.61
-MOST_OF_FLOOR = 9.0  # to be reached: 5; seen: 7
+MOST_OF_SQLITE = 0.6  # to be reached: 0.5; seen: 0.45, 0.46
+MOST_OF_FLOOR = 8.0  # to be reached: 5; seen: 5.9 to 6.2
 
 Step = Callable[[], None]
 Table = dict[str, Any]

@@ -1,16 +1,15 @@
 #include "gpuctl/base/record.hpp"
 
 #include <fcntl.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <random>
 
 #include "gpuctl/base/fd.hpp"
 #include "gpuctl/base/parse.hpp"
+#include "gpuctl/base/tree.hpp"
 
 namespace gpuctl {
 namespace {
@@ -93,12 +92,6 @@ Result<std::string_view> verified_body(std::string_view text, const std::string&
   return body;
 }
 
-std::string temporary_name(const std::string& name) {
-  std::uint64_t random = 0;
-  if (::getrandom(&random, sizeof random, 0) != sizeof random) random = std::random_device()();
-  return "." + name + "." + checksum(std::to_string(random));
-}
-
 }  // namespace
 
 void Record::set(std::string_view key, std::string_view value) {
@@ -113,15 +106,35 @@ void Record::set(std::string_view key, std::string_view value) {
 }
 
 void Record::add(std::string_view key, std::string_view value) {
-  append_escaped((lines_ += key) += '=', value);
-  lines_ += '\n';
+  lines_ += key;
+  end_line(value);
 }
 
 void Record::add(std::string_view key, std::uint64_t value) {
+  lines_ += key;
+  end_line(value);
+}
+
+void Record::add(std::string_view group, std::string_view name, std::string_view value) {
+  ((lines_ += group) += '.') += name;
+  end_line(value);
+}
+
+void Record::add(std::string_view group, std::string_view name, std::uint64_t value) {
+  ((lines_ += group) += '.') += name;
+  end_line(value);
+}
+
+void Record::end_line(std::string_view value) {
+  append_escaped(lines_ += '=', value);
+  lines_ += '\n';
+}
+
+void Record::end_line(std::uint64_t value) {
   std::array<char, 20> digits;  // NOLINT: filled by to_chars
   char* const first = digits.data();
   const char* end = std::to_chars(first, first + digits.size(), value).ptr;
-  ((lines_ += key) += '=').append(first, static_cast<std::size_t>(end - first)) += '\n';
+  (lines_ += '=').append(first, static_cast<std::size_t>(end - first)) += '\n';
 }
 
 void Record::set_list(const std::string& key, const std::vector<std::string>& values) {
@@ -194,7 +207,7 @@ Result<Record> Record::from_text(std::string_view text, const std::string& kind,
 
 Result<void> replace_file(int dir_fd, const std::string& name, std::string_view text,
                           unsigned mode) {
-  const std::string temporary = temporary_name(name);
+  const std::string temporary = "." + name + "." + random_suffix();
   const Result<Fd> fd = open_at(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
   if (!fd) return fail(fd.error());
   const Result<void> written = write_all(fd->get(), text, name);

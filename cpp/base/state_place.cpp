@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "gpuctl/base/host_paths.hpp"
+#include "gpuctl/base/tree.hpp"
 
 namespace gpuctl {
 namespace {
@@ -42,17 +43,28 @@ bool is_of_a_group(const struct stat& status) {
   return status.st_uid == 0 && (status.st_mode & 0002) == 0;
 }
 
+// Nobody sees it before it has its mode: killed between mkdir and chmod under a umask of 077, a shared directory would
+// stay closed to everybody else. 0 also where it has come meanwhile, else -1 with errno set.
+int make_dir(int parent_fd, const std::string& name, mode_t mode) {
+  const std::string temporary = name + "." + random_suffix();
+  if (::mkdirat(parent_fd, temporary.c_str(), 0700) != 0) return -1;
+  if (::fchmodat(parent_fd, temporary.c_str(), mode, 0) == 0 &&
+      rename_without_replacing(parent_fd, temporary, name) == 0)
+    return 0;
+  const int reason = errno;
+  ::unlinkat(parent_fd, temporary.c_str(), AT_REMOVEDIR);
+  errno = reason;
+  return reason == EEXIST ? 0 : -1;
+}
+
 }  // namespace
 
 Result<Fd> open_or_make_dir(int parent_fd, const std::string& name, mode_t mode) {
   Result<Fd> fd = open_at(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (fd || fd.error().code != ErrorCode::not_found) return fd;
-  const bool made = ::mkdirat(parent_fd, name.c_str(), mode) == 0;
-  if (!made && errno != EEXIST) return fail_errno(errno, name, "cannot make the directory");
-  fd = open_at(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  if (fd && made && ::fchmod(fd->get(), mode) != 0)
-    return fail_errno(errno, name, "cannot set the mode");
-  return fd;
+  if (make_dir(parent_fd, name, mode) != 0)
+    return fail_errno(errno, name, "cannot make the directory");
+  return open_at(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 }
 
 mode_t mode_like(int fd) {

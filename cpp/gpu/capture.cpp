@@ -325,8 +325,7 @@ class Recorder {
     std::snprintf(mode.data(), mode.size(), " %04o ",
                   static_cast<unsigned>(status.st_mode & 07777));
     const std::string node = "/" + folder + "/" + name;
-    const int rights = is_cap_node(node) ? R_OK : R_OK | W_OK;
-    const bool open = ::faccessat(dir->fd(), name.c_str(), rights, AT_EACCESS) == 0;
+    const bool open = ::faccessat(dir->fd(), name.c_str(), rights_to_use(node), AT_EACCESS) == 0;
     return node + mode.data() + (open ? "open" : "closed") + "\n";
   }
 

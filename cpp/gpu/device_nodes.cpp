@@ -30,8 +30,7 @@ NodeState DeviceNodes::state_of(const std::string& node) const {
   if (::fstatat(dev_->fd(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
     return NodeState::missing;
   if (!S_ISCHR(status.st_mode)) return NodeState::missing;
-  const int rights = is_cap_node(node) ? R_OK : R_OK | W_OK;
-  const bool may_open = ::faccessat(dev_->fd(), name.c_str(), rights, AT_EACCESS) == 0;
+  const bool may_open = ::faccessat(dev_->fd(), name.c_str(), rights_to_use(node), AT_EACCESS) == 0;
   return may_open ? NodeState::ok : NodeState::forbidden;
 }
 

@@ -1,5 +1,7 @@
 #include "gpuctl/gpu/mig.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <tuple>
 
@@ -60,6 +62,8 @@ void read_compute_instances(const HostFs& fs, const std::string& path, unsigned 
 bool is_cap_node(std::string_view path) {
   return path.find(host_paths::kNvidiaCapNode) != std::string_view::npos;
 }
+
+int rights_to_use(std::string_view path) { return is_cap_node(path) ? R_OK : R_OK | W_OK; }
 
 std::optional<unsigned> cap_minor(std::string_view text) {
   for (const std::string_view line : split(text, '\n')) {

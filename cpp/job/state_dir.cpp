@@ -2,14 +2,11 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstdio>
 #include <ctime>
 
 #include "gpuctl/base/host_fs.hpp"
@@ -25,15 +22,6 @@ constexpr const char* kLock = "lock";
 constexpr std::string_view kBeingMade = ".new-";
 constexpr std::string_view kBeingRemoved = ".old-";
 constexpr time_t kSweepAgeSeconds = 60;
-
-std::string random_suffix() {
-  std::uint64_t random = 0;
-  if (::getrandom(&random, sizeof random, 0) != sizeof random)
-    random = static_cast<std::uint64_t>(::getpid());
-  std::array<char, 17> text{};
-  std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(random));
-  return text.data();
-}
 
 bool starts_with(std::string_view text, std::string_view prefix) {
   return text.substr(0, prefix.size()) == prefix;

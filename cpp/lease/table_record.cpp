@@ -16,15 +16,11 @@ constexpr std::size_t kMaxCommandBytes = 256;
 constexpr unsigned kAnyVersion = std::numeric_limits<unsigned>::max();
 
 void store_unit(Record& record, std::size_t number, const Unit& unit) {
-  std::string key = "unit." + std::to_string(number) + ".";
-  const auto named = [&key, size = key.size()](const char* name) -> const std::string& {
-    key.resize(size);
-    return key += name;
-  };
-  record.add(named("id"), unit.id);
-  record.add(named("pci"), unit.pci_address);
-  if (unit.uuid) record.add(named("uuid"), *unit.uuid);
-  if (unit.parent_id) record.add(named("parent"), *unit.parent_id);
+  const std::string group = "unit." + std::to_string(number);
+  record.add(group, "id", unit.id);
+  record.add(group, "pci", unit.pci_address);
+  if (unit.uuid) record.add(group, "uuid", *unit.uuid);
+  if (unit.parent_id) record.add(group, "parent", *unit.parent_id);
 }
 
 std::vector<Unit> load_units(const Record& record) {

@@ -105,16 +105,11 @@ Liveness judge(const HostFs& fs, const Identity& identity) {
 }
 
 void store(Record& record, const std::string& prefix, const Identity& identity) {
-  std::string key = prefix;
-  const auto named = [&](const char* name) -> const std::string& {
-    key.resize(prefix.size());
-    return key += name;
-  };
-  record.add(named(".boot_id"), identity.boot_id);
-  record.add(named(".pid_namespace"), identity.pid_namespace);
-  record.add(named(".pid"), static_cast<std::uint64_t>(identity.pid));
-  record.add(named(".start_ticks"), identity.start_ticks);
-  if (identity.pidfs_inode) record.add(named(".pidfs_inode"), *identity.pidfs_inode);
+  record.add(prefix, "boot_id", identity.boot_id);
+  record.add(prefix, "pid_namespace", identity.pid_namespace);
+  record.add(prefix, "pid", static_cast<std::uint64_t>(identity.pid));
+  record.add(prefix, "start_ticks", identity.start_ticks);
+  if (identity.pidfs_inode) record.add(prefix, "pidfs_inode", *identity.pidfs_inode);
 }
 
 Result<Identity> load_identity(const Record& record, const std::string& prefix) {

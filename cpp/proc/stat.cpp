@@ -19,7 +19,7 @@ Failure malformed(std::string_view text) {
               "not a process's stat: `" + printable(text.substr(0, 80)) + "`");
 }
 
-// One read: the kernel makes the whole line at once, of some 300 bytes; what fills the buffer is none.
+// One read: the kernel makes the whole line at once, of some 300 bytes.
 Result<Stat> read_line(int fd, const std::string& path) {
   std::array<char, 4096> text;  // NOLINT: filled by read(2)
   const ssize_t size = retry_on_interrupt([&] { return ::read(fd, text.data(), text.size()); });

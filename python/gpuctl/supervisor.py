@@ -84,8 +84,9 @@ class Supervisor:
         try:
             if subprocess.PIPE in self._streams:
                 raise UsageError("`PIPE` would block: give a file, or capture the output")
+            binary = find_binary()
             self._folder = _private_folder()
-            self._process = self._popen(find_binary())
+            self._process = self._popen(binary)
             self._started = True
         finally:
             for each in self._hand_over:

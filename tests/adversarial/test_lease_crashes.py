@@ -1,5 +1,5 @@
-"""gpuctl killed at every system call of the protocol that writes, locks or opens (strace's fault
-injection), as one program: what is left is what the next caller repairs.
+"""gpuctl killed at every system call of the protocol that writes, locks, forks or makes (strace's
+fault injection), as one program: what is left is what the next caller repairs.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,11 @@ from typing import Any
 import pytest
 from nodes.compose import compose
 
-CALLS = "pwrite64,flock,fcntl,write,fallocate,utimensat,ftruncate,unlinkat,renameat"
+CALLS = (
+    *("pwrite64", "write", "fallocate", "ftruncate", "utimensat"),
+    *("flock", "fcntl", "clone3"),
+    *("mkdirat", "fchmod", "fchmodat", "unlinkat", "renameat", "renameat2"),
+)
 MOST_CALLS = 200
 KILLED = -9
 
@@ -42,8 +47,9 @@ class Node:
     def __init__(self, folder: Path, binary: Path) -> None:
         self.binary = str(binary)
         root = compose("epn-mi50x8", folder / "node")
-        self.jobs = folder / "state" / "jobs"
-        self.places = ("--root", str(root), "--state-dir", str(folder / "state"))
+        self.state = folder / "state"
+        self.jobs = self.state / "jobs"
+        self.places = ("--root", str(root), "--state-dir", str(self.state))
 
     def words(self, verb: str, *more: object) -> list[str]:
         return [self.binary, verb, "--json", *self.places, *map(str, more)]
@@ -53,10 +59,24 @@ class Node:
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
 
-    def killed_at(self, strace: str, number: int, words: list[str]) -> bool:
-        inject = f"inject={CALLS}:signal=KILL:when={number}"
-        command = [strace, "-qq", "-o", os.devnull, "-e", f"trace={CALLS}", "-e", inject, *words]
-        return subprocess.run(command, capture_output=True, check=False).returncode == KILLED
+    def runs(self, strace: str, words: list[str], umask: int = -1) -> Iterator[bool]:
+        """Runs `words` once for each system call at which it can be killed, and once more for each
+        kind of them, which none of its calls ends; yields whether it was killed, after each run.
+        strace counts each kind by itself.
+        """
+        for call in CALLS:
+            for number in range(1, MOST_CALLS):
+                inject = f"inject={call}:signal=KILL:when={number}"
+                command = [strace, "-qq", "-o", os.devnull, "-e", f"trace={call}", "-e", inject]
+                done = subprocess.run(
+                    [*command, *words], capture_output=True, check=False, umask=umask
+                )
+                yield done.returncode == KILLED
+                if done.returncode != KILLED:
+                    assert done.returncode == 0, done.stderr
+                    break
+            else:
+                pytest.fail(f"{call} has no end")
 
 
 @pytest.fixture
@@ -77,41 +97,57 @@ def check(node: Node) -> list[dict[str, Any]]:
 
 def test_killed_while_it_reserves(node: Node, strace: str, owner: subprocess.Popen[bytes]) -> None:
     deaths = 0
-    for number in range(1, MOST_CALLS):
-        if not node.killed_at(
-            strace, number, node.words("reserve", "--gpus", 8, "--owner-pid", owner.pid)
-        ):
-            break
-        deaths += 1
-        for lease in check(node):
+    for died in node.runs(strace, node.words("reserve", "--gpus", 8, "--owner-pid", owner.pid)):
+        deaths += died
+        leases = check(node)
+        assert died or leases
+        for lease in leases:
             assert node.json("release", lease["id"])["released"]
-    assert 8 <= deaths < MOST_CALLS - 1
-    assert node.json("release", check(node)[0]["id"])["released"]
+    assert deaths >= 15
     assert check(node) == []
 
 
 def test_killed_while_it_releases(node: Node, strace: str, owner: subprocess.Popen[bytes]) -> None:
-    deaths = 0
-    for number in range(1, MOST_CALLS):
+    def reserve() -> list[str]:
         if not check(node):  # what had begun is finished by the repair
             assert node.json("reserve", "--gpus", 8, "--owner-pid", owner.pid)["lease"]
         (lease,) = node.json("status")["leases"]
-        if not node.killed_at(strace, number, node.words("release", lease["id"])):
-            break
-        deaths += 1
-    assert 4 <= deaths < MOST_CALLS - 1
-    assert check(node) == []
+        return [str(lease["id"])]
+
+    deaths = 0
+    words = node.words("release", *reserve())
+    for died in node.runs(strace, words):
+        deaths += died
+        assert died or check(node) == []
+        words[-1:] = reserve()
+    assert deaths >= 8
 
 
 def test_killed_while_it_holds(node: Node, strace: str) -> None:
     """The supervisor itself: of what it forked nothing is traced."""
     deaths = 0
-    for number in range(1, MOST_CALLS):
-        words = [node.binary, "reserve", "-q", *node.places, "--gpus", "8", "--", "true"]
-        if not node.killed_at(strace, number, words):
-            break
-        deaths += 1
+    words = [node.binary, "reserve", "-q", *node.places, "--gpus", "8", "--", "true"]
+    for died in node.runs(strace, words):
+        deaths += died
         assert check(node) == []
-        shutil.rmtree(node.jobs)  # each start would finish one more dead job
-    assert 15 <= deaths < MOST_CALLS - 1
-    assert check(node) == []
+        shutil.rmtree(node.jobs, ignore_errors=True)  # each start would finish one more dead job
+    assert deaths >= 40
+
+
+def test_killed_while_it_makes_the_directories(
+    node: Node, strace: str, owner: subprocess.Popen[bytes]
+) -> None:
+    """A directory of all users is never there with the mode that the umask of one of them gives."""
+
+    def begin_anew() -> None:
+        shutil.rmtree(node.state, ignore_errors=True)
+        node.state.mkdir()
+        node.state.chmod(0o1777)
+
+    begin_anew()
+    words = node.words("reserve", "--gpus", 8, "--owner-pid", owner.pid)
+    for died in node.runs(strace, words, umask=0o077):
+        ledger = node.state / "ledger"
+        assert not ledger.exists() or stat.S_IMODE(ledger.stat().st_mode) == 0o1777
+        assert check(node) or died
+        begin_anew()

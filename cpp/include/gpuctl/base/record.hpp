@@ -40,6 +40,10 @@ class Record {
   // The same for a key that is not there yet, which is not looked for.
   void add(std::string_view key, std::string_view value);
   void add(std::string_view key, std::uint64_t value);
+
+  // The same for the key GROUP.NAME.
+  void add(std::string_view group, std::string_view name, std::string_view value);
+  void add(std::string_view group, std::string_view name, std::uint64_t value);
   void set_list(const std::string& key,
                 const std::vector<std::string>& values);  // key.0, key.1, ...
 
@@ -58,6 +62,8 @@ class Record {
   static constexpr std::size_t kUsualBytes = 512;
 
   std::optional<std::string_view> find_escaped(std::string_view key) const;
+  void end_line(std::string_view value);  // "=value\n" behind the key
+  void end_line(std::uint64_t value);
 
   std::string kind_;
   unsigned version_;

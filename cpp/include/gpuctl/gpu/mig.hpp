@@ -26,6 +26,9 @@ std::vector<MigInstance> read_mig_instances(const HostFs& fs, unsigned minor,
 // whoever can open one has the capability.
 bool is_cap_node(std::string_view path);
 
+// What access(2) has to allow of a device node for it to be of use: R_OK of a capability's, else R_OK | W_OK.
+int rights_to_use(std::string_view path);
+
 // "DeviceFileMinor: 12" of an `access` file; empty where it has none.
 std::optional<unsigned> cap_minor(std::string_view text);
 
