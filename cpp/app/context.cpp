@@ -27,8 +27,9 @@ bool switched_on(const Invocation& invocation, const Environment& environment, c
 }  // namespace
 
 std::optional<std::string> Environment::find(const std::string& name) const {
+  const std::string prefix = name + "=";
   for (const std::string& entry : entries) {
-    if (entry.compare(0, name.size() + 1, name + "=") == 0) return entry.substr(name.size() + 1);
+    if (entry.compare(0, prefix.size(), prefix) == 0) return entry.substr(prefix.size());
   }
   return std::nullopt;
 }

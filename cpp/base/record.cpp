@@ -9,7 +9,7 @@
 
 #include "gpuctl/base/fd.hpp"
 #include "gpuctl/base/parse.hpp"
-#include "gpuctl/base/tree.hpp"
+#include "gpuctl/base/random.hpp"
 
 namespace gpuctl {
 namespace {

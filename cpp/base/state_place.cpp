@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "gpuctl/base/host_paths.hpp"
+#include "gpuctl/base/random.hpp"
 #include "gpuctl/base/tree.hpp"
 
 namespace gpuctl {

@@ -1,16 +1,13 @@
 #include "gpuctl/base/tree.hpp"
 
 #include <fcntl.h>
-#include <sys/random.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstdio>
 
 #include "gpuctl/base/parse.hpp"
 #include "listing.hpp"
@@ -91,15 +88,6 @@ Result<FileId> file_id(int fd, const std::string& path) {
   struct stat status{};
   if (::fstat(fd, &status) != 0) return fail_errno(errno, path, "cannot stat");
   return FileId{status.st_dev, status.st_ino};
-}
-
-std::string random_suffix() {
-  std::uint64_t random = 0;
-  if (::getrandom(&random, sizeof random, 0) != sizeof random)
-    random = static_cast<std::uint64_t>(::getpid());
-  std::array<char, 17> text{};
-  std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(random));
-  return text.data();
 }
 
 int rename_without_replacing(int dir_fd, const std::string& from, const std::string& to) {

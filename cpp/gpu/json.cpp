@@ -1,5 +1,7 @@
 #include "gpuctl/gpu/json.hpp"
 
+#include <utility>
+
 namespace gpuctl::gpu {
 namespace {
 
@@ -73,50 +75,53 @@ Json to_array(const std::vector<T>& values) {
 }  // namespace
 
 Json to_json(const Gpu& gpu) {
-  Json json = Json::object();
-  json.get_ref<Json::object_t&>().reserve(kMembersOfGpu);  // growing copies every key again
-  json["pci_address"] = gpu.pci_address ? Json(gpu.pci_address->text()) : Json(nullptr);
-  json["id"] = gpu.id;
-  json["parent_id"] = json_or_null(gpu.parent_id);
-  json["kind"] = name_of(gpu.kind);
-  json["vendor"] = gpu.vendor;
-  json["vendor_id"] = gpu.vendor_id;
-  json["device_id"] = json_or_null(gpu.device_id);
-  json["subsystem_id"] = json_or_null(gpu.subsystem_id);
-  json["class_id"] = json_or_null(gpu.class_id);
-  json["revision"] = json_or_null(gpu.revision);
-  json["model"] = json_or_null(gpu.model);
-  json["names"] = gpu.names;
-  json["architecture"] = json_or_null(gpu.architecture);
-  json["chip"] = json_or_null(gpu.chip);
-  json["isa"] = json_or_null(gpu.isa);
-  json["memory_total_bytes"] = json_or_null(gpu.memory_total_bytes);
-  json["memory_source"] = json_or_null(gpu.memory_source);
-  json["compute_units"] = json_or_null(gpu.compute_units);
-  json["tiles"] = json_or_null(gpu.tiles);
-  json["integrated"] = gpu.integrated;
-  json["uuid"] = json_or_null(gpu.uuid);
-  json["unique_id"] = json_or_null(gpu.unique_id);
-  json["numa_node"] = json_or_null(gpu.numa_node);
-  json["local_cpus"] = json_or_null(gpu.local_cpus);
-  json["links"] = gpu.links ? to_array(*gpu.links) : Json(nullptr);
-  json["driver"] = json_or_null(gpu.driver);
-  json["driver_version"] = json_or_null(gpu.driver_version);
-  json["power_state"] = json_or_null(gpu.power_state);
-  json["compute_partition"] = json_or_null(gpu.compute_partition);
-  json["memory_partition"] = json_or_null(gpu.memory_partition);
-  json["virtual_functions"] = json_or_null(gpu.virtual_functions);
-  json["device_nodes"] = gpu.device_nodes;
-  json["card_nodes"] = gpu.card_nodes;
-  json["shared_nodes"] = gpu.shared_nodes;
-  json["health"] = to_json(gpu.health);
-  json["usable"] = gpu.usable;
-  json["allotted"] = gpu.allotted;
-  json["allotment_reasons"] = to_array(gpu.allotment_reasons);
-  json["orders"] = to_json(gpu.orders);
-  json["busy_by"] = to_array(gpu.busy_by);
-  json["sources"] = gpu.sources;
-  return json;
+  Json::object_t members;
+  members.reserve(kMembersOfGpu);
+  const auto add = [&members](const char* key, Json value) {
+    members.append(key, std::move(value));
+  };
+  add("pci_address", gpu.pci_address ? Json(gpu.pci_address->text()) : Json(nullptr));
+  add("id", gpu.id);
+  add("parent_id", json_or_null(gpu.parent_id));
+  add("kind", name_of(gpu.kind));
+  add("vendor", gpu.vendor);
+  add("vendor_id", gpu.vendor_id);
+  add("device_id", json_or_null(gpu.device_id));
+  add("subsystem_id", json_or_null(gpu.subsystem_id));
+  add("class_id", json_or_null(gpu.class_id));
+  add("revision", json_or_null(gpu.revision));
+  add("model", json_or_null(gpu.model));
+  add("names", gpu.names);
+  add("architecture", json_or_null(gpu.architecture));
+  add("chip", json_or_null(gpu.chip));
+  add("isa", json_or_null(gpu.isa));
+  add("memory_total_bytes", json_or_null(gpu.memory_total_bytes));
+  add("memory_source", json_or_null(gpu.memory_source));
+  add("compute_units", json_or_null(gpu.compute_units));
+  add("tiles", json_or_null(gpu.tiles));
+  add("integrated", gpu.integrated);
+  add("uuid", json_or_null(gpu.uuid));
+  add("unique_id", json_or_null(gpu.unique_id));
+  add("numa_node", json_or_null(gpu.numa_node));
+  add("local_cpus", json_or_null(gpu.local_cpus));
+  add("links", gpu.links ? to_array(*gpu.links) : Json(nullptr));
+  add("driver", json_or_null(gpu.driver));
+  add("driver_version", json_or_null(gpu.driver_version));
+  add("power_state", json_or_null(gpu.power_state));
+  add("compute_partition", json_or_null(gpu.compute_partition));
+  add("memory_partition", json_or_null(gpu.memory_partition));
+  add("virtual_functions", json_or_null(gpu.virtual_functions));
+  add("device_nodes", gpu.device_nodes);
+  add("card_nodes", gpu.card_nodes);
+  add("shared_nodes", gpu.shared_nodes);
+  add("health", to_json(gpu.health));
+  add("usable", gpu.usable);
+  add("allotted", gpu.allotted);
+  add("allotment_reasons", to_array(gpu.allotment_reasons));
+  add("orders", to_json(gpu.orders));
+  add("busy_by", to_array(gpu.busy_by));
+  add("sources", gpu.sources);
+  return members;
 }
 
 Json to_json(const Inventory& inventory) {

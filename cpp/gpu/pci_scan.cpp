@@ -129,7 +129,9 @@ Result<PciScan> scan_pci(const HostFs& fs) {
   QuickReader quick(fs, **dir);
   for (const std::string& name : *names) scan_entry(fs, quick, name, scan);
   const auto by_address = [](const auto& a, const auto& b) { return a.address < b.address; };
-  std::sort(scan.functions.begin(), scan.functions.end(), by_address);
+  // As a rule the order of the names is that of the addresses.
+  if (!std::is_sorted(scan.functions.begin(), scan.functions.end(), by_address))
+    std::sort(scan.functions.begin(), scan.functions.end(), by_address);
   std::sort(scan.broken.begin(), scan.broken.end(), by_address);
   return scan;
 }

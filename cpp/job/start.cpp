@@ -1,16 +1,15 @@
 #include <fcntl.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 
 #include "fence.hpp"
 #include "gpuctl/base/json.hpp"
+#include "gpuctl/base/random.hpp"
 #include "gpuctl/job/finish.hpp"
 #include "gpuctl/kill/cgroup_target.hpp"
 #include "gpuctl/proc/identity.hpp"
@@ -22,15 +21,7 @@
 namespace gpuctl::job {
 namespace {
 
-// 128 random bits, hexadecimal: what makes this run of the job unique.
-std::string make_nonce() {
-  std::array<unsigned char, 16> bytes{};
-  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return {};
-  constexpr std::string_view kHex = "0123456789abcdef";
-  std::string text;
-  for (const unsigned char byte : bytes) text += {kHex[byte >> 4], kHex[byte & 15]};
-  return text;
-}
+constexpr std::size_t kNonceBytes = 16;  // makes this run of the job unique
 
 void set_environment(std::vector<std::string>& environment, const std::string& entry) {
   const std::string prefix = entry.substr(0, entry.find('=') + 1);
@@ -50,7 +41,7 @@ bool has_variable(const std::vector<std::string>& environment, const std::string
 
 bool fill_identity(Run& run) {
   Report& report = run.report;
-  report.nonce = make_nonce();
+  report.nonce = random_digits(kNonceBytes);
   report.id = run.spec.id ? *run.spec.id : "run-" + report.nonce.substr(0, 12);
   report.resubmission = run.spec.resubmission;
   report.command = run.spec.argv;

@@ -11,6 +11,7 @@
 
 #include "gpuctl/base/host_fs.hpp"
 #include "gpuctl/base/parse.hpp"
+#include "gpuctl/base/random.hpp"
 #include "gpuctl/base/state_place.hpp"
 #include "gpuctl/base/tree.hpp"
 #include "gpuctl/base/uid_map.hpp"

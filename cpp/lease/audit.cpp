@@ -187,8 +187,9 @@ Result<void> Audit::make_ready(int ledger_fd) {
 
 // Of the file that is about to be forgotten; the newest, should they be too many.
 std::string Audit::lines_to_keep(int ledger_fd) const {
-  const std::string before = read_text(ledger_fd, name_for(uid_, kAside));
   const std::vector<std::string> live = live_ ? live_() : std::vector<std::string>();
+  if (live.empty()) return {};
+  const std::string before = read_text(ledger_fd, name_for(uid_, kAside));
   std::vector<std::string_view> kept;
   for (const std::string_view line : lines_of(before)) {
     if (std::find(live.begin(), live.end(), lease_of(line)) != live.end()) kept.push_back(line);

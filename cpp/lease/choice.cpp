@@ -1,7 +1,6 @@
 #include "choice.hpp"
 
 #include <algorithm>
-#include <array>
 #include <tuple>
 
 #include "core.hpp"
@@ -158,13 +157,15 @@ Gpus pick(const Request& request, const Gpus& free) {
 
 // From the best tier alone, else with the next one too.
 Gpus pick_by_tier(const Request& request, const Gpus& free) {
-  std::array<Gpus, kTiers> tiers;
-  for (const gpu::Gpu* each : free) tiers[tier(*each)].push_back(each);
   Gpus good;
-  for (const Gpus& more : tiers) {
-    if (more.empty()) continue;
-    good.insert(good.end(), more.begin(), more.end());
-    std::sort(good.begin(), good.end(), by_address);
+  good.reserve(free.size());
+  for (std::size_t worst = 0; worst < kTiers; ++worst) {
+    const std::size_t before = good.size();
+    good.clear();
+    for (const gpu::Gpu* each : free) {
+      if (tier(*each) <= worst) good.push_back(each);
+    }
+    if (good.size() == before) continue;
     Gpus chosen = pick(request, good);
     if (!chosen.empty()) return chosen;
   }

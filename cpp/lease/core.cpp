@@ -13,9 +13,11 @@
 #include <array>
 #include <cerrno>
 #include <ctime>
+#include <utility>
 
 #include "drains.hpp"
 #include "gpuctl/base/host_paths.hpp"
+#include "gpuctl/base/random.hpp"
 #include "lease_files.hpp"
 #include "steps.hpp"
 
@@ -23,7 +25,6 @@ namespace gpuctl::lease::internal {
 namespace {
 
 constexpr Usec kStuckAfter = 10 * kUsecPerSec;
-constexpr Usec kSettledAfter = 100'000;  // ticks are 10 ms at the longest
 constexpr long kFirstPauseNsec = 20'000;
 constexpr long kLongestPauseNsec = 1'000'000;
 
@@ -41,6 +42,19 @@ void read_other(Core& core, Book& book, uid_t uid) {
   }
   for (const Slot& slot : (*table)->slots()) book.records.push_back(load(**table, slot));
   book.others.push_back(std::move(**table));
+}
+
+// The clock that files are stamped by, ktime_get_coarse_real_ts64() of the kernel.
+timespec stamp_now() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  return now;
+}
+
+// Whatever changes at `now` or later is stamped otherwise than `changed`. A file system may keep whole seconds only.
+bool is_past(const timespec& changed, const timespec& now) {
+  const time_t least = changed.tv_nsec == 0 ? 2 : 0;
+  return std::pair(changed.tv_sec + least, changed.tv_nsec) < std::pair(now.tv_sec, now.tv_nsec);
 }
 
 bool is_as_listed(const struct stat& now, const Listing& listing) {
@@ -68,7 +82,7 @@ void read_names(int dir_fd, Listing& listing) {
 
 // A lock is shared with the child of a fork: both would be in.
 Result<Critical> Critical::enter(Core& core, bool exclusive) {
-  if (core.process != ::getpid())
+  if (!core.process.is_here())
     return fail(ErrorCode::usage, core.path, "the ledger was opened before a fork: open it anew");
   const int how = (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB;
   timespec pause{0, kFirstPauseNsec};
@@ -104,14 +118,11 @@ const Listing& list(Core& core) {
   const bool seen = ::fstat(core.dir.get(), &now) == 0;
   if (seen && listing.settled && is_as_listed(now, listing)) return listing;
   listing = Listing();
+  listing.settled = seen && is_past(now.st_mtim, stamp_now());  // before the names are read
   read_names(core.dir.get(), listing);
   std::sort(listing.drains.begin(), listing.drains.end());
-  if (!seen) return listing;
   listing.changed = now.st_mtim;
   listing.size = now.st_size;
-  const Usec still = realtime_usec() - static_cast<Usec>(now.st_mtim.tv_sec) * kUsecPerSec -
-                     now.st_mtim.tv_nsec / 1000;
-  listing.settled = still > kSettledAfter;
   return listing;
 }
 
@@ -120,6 +131,15 @@ const Table* Book::table_of(const Core& core, uid_t uid) const {
   const auto found = std::find_if(others.begin(), others.end(),
                                   [&](const Table& each) { return each.uid() == uid; });
   return found == others.end() ? nullptr : &*found;
+}
+
+// Some at once: a system call is worth as much as all else of a nonce.
+std::string new_nonce(Core& core) {
+  constexpr std::size_t kDigits = 32;
+  if (core.nonces.empty()) core.nonces = random_digits(8 * kDigits / 2);
+  const std::string nonce = core.nonces.substr(0, kDigits);
+  core.nonces.erase(0, kDigits);
+  return nonce;
 }
 
 Result<void> open_own_table(Core& core) {
@@ -163,17 +183,13 @@ Result<void> set_state(Core& core, Stored& stored, EntryState state, std::string
                        std::string_view reason) {
   if (Result<void> told = core.audit.write(core.dir.get(), event, stored.lease, reason); !told)
     return told;
-  return write_state(core, stored, state);
-}
-
-Result<void> write_state(Core& core, Stored& stored, EntryState state) {
   stored.entry.state = state;
   stored.entry.since = realtime_usec();
   return core.own->write_entry(stored.slot, stored.entry);
 }
 
 Result<void> write_free(const Core& core, Table& table, Stored& stored) {
-  remove_lease_files(core, stored.lease);
+  if (table.is_published(stored.slot)) remove_lease_files(core, stored.lease);
   stored.entry = Entry();
   if (Result<void> written = table.write_entry(stored.slot, stored.entry); !written) return written;
   table.poke();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "audit.hpp"
+#include "gpuctl/base/fork_mark.hpp"
 #include "gpuctl/lease/ledger.hpp"
 #include "reach.hpp"
 #include "table.hpp"
@@ -22,7 +23,7 @@ namespace gpuctl::lease {
 namespace internal {
 
 // Whose files lie in the ledger's directory. Kept until the directory changes; its time of change is only as fine as the
-// kernel's tick, so a listing counts again only if the directory had been still for some ticks when it was made.
+// kernel's tick, so a listing counts again only if the tick of the last change was over when it was made.
 struct Listing {
   std::vector<uid_t> tables;
   std::vector<uid_t> drains;  // ascending
@@ -45,7 +46,8 @@ struct Ledger::Impl {
   uid_t state_owner = 0;
   uid_t uid = 0;  // as the node knows it
   bool in_user_namespace = false;
-  pid_t process = 0;  // a forked child must not touch what its parent holds
+  ForkMark process;    // a forked child must not touch what its parent holds
+  std::string nonces;  // not used yet
   proc::Here here;
   proc::Identity self;
   internal::Reach reach;
@@ -84,6 +86,9 @@ struct Book {
   const Table* table_of(const Core& core, uid_t uid) const;
 };
 
+// 128 random bits, hexadecimal; empty where the kernel gives none.
+std::string new_nonce(Core& core);
+
 // Opens and reads our table. ErrorCode::malformed where it is damaged: see repair.hpp.
 Result<void> open_own_table(Core& core);
 Book read_book(Core& core);
@@ -95,7 +100,6 @@ std::vector<std::string> live_leases(const Core& core);
 bool is_locked(const Core& core, const Book& book, const Stored& stored);
 
 // ---- changes of one record of ours; each is told to the audit log before it is done ----
-Result<void> write_state(Core& core, Stored& stored, EntryState state);   // told already
 Result<void> write_free(const Core& core, Table& table, Stored& stored);  // told already
 Result<void> set_state(Core& core, Stored& stored, EntryState state, std::string_view event,
                        std::string_view reason);

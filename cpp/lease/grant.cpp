@@ -62,7 +62,7 @@ class Attempt {
 
   Result<void> fill_record() {
     Lease& lease = stored_.lease;
-    lease.nonce = new_nonce();
+    lease.nonce = new_nonce(core_);
     if (lease.nonce.empty()) return fail(ErrorCode::io, "", "the kernel gives no random numbers");
     lease.id = lease.nonce.substr(0, 16);
     lease.uid = core_.uid;

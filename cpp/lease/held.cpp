@@ -53,6 +53,7 @@ Result<void> write_anew(internal::Core& core, internal::Stored& stored) {
       stored.entry.payload_bytes = static_cast<std::uint32_t>(payload.size());
   }
   stored.entry.state = EntryState::held;
+  stored.entry.published = 1;  // perhaps
   return core.own->write_entry(stored.slot, stored.entry);
 }
 
@@ -63,16 +64,18 @@ Result<void> write_payload(internal::Core& core, internal::Stored& stored) {
   return core.own->write_entry(stored.slot, stored.entry);
 }
 
-// All of it at once where its end is sure. A log that cannot be written must not keep the units then.
 Result<void> begin_release(internal::Core& core, internal::Stored& stored, const Proof& proof) {
-  if (proof.empty) {
-    static_cast<void>(
-        core.audit.write_release(core.dir.get(), stored.lease, "proof: " + proof.how).has_value());
-    return internal::write_state(core, stored, EntryState::releasing);
-  }
   const std::string reason =
       proof.unknown.value_or(std::to_string(proof.blockers.size()) + " processes keep it");
   return set_state(core, stored, EntryState::releasing, "releasing", reason);
+}
+
+// From held to free at once: whoever comes upon it between the two finds a holder that is gone. A log that cannot be
+// written must not keep the units.
+Result<void> finish_release(internal::Core& core, internal::Stored& stored, const Proof& proof) {
+  static_cast<void>(
+      core.audit.write_release(core.dir.get(), stored.lease, "proof: " + proof.how).has_value());
+  return internal::write_free(core, *core.own, stored);
 }
 
 }  // namespace
@@ -87,7 +90,7 @@ Held& Held::operator=(Held&& other) noexcept {
 }
 
 Held::~Held() {
-  if (!impl_ || impl_->let_go || impl_->core->process != ::getpid()) return;
+  if (!impl_ || impl_->let_go || !impl_->core->process.is_here()) return;
   for (internal::UnitLock& lock : impl_->locks) lock.unlock();
   if (impl_->core->own) impl_->core->own->unlock_slot(impl_->stored.slot);
   impl_->core->our_slots.erase(impl_->stored.slot);
@@ -138,9 +141,8 @@ Result<Release> Held::release(const Proof& proof) {
   const bool on_record = find_slot(core, stored).has_value();
   Release done;
   done.gone = proof.empty;
-  if (on_record) {
-    const Result<void> begun = begin_release(core, stored, proof);
-    if (!begun && !proof.empty) return fail(begun.error());
+  if (on_record && !proof.empty) {
+    if (Result<void> begun = begin_release(core, stored, proof); !begun) return fail(begun.error());
   }
   for (internal::UnitLock& lock : impl_->locks) lock.unlock();
   core.own->unlock_slot(stored.slot);
@@ -152,8 +154,8 @@ Result<Release> Held::release(const Proof& proof) {
   done.lease.blockers = proof.blockers;
   done.lease.unknown = proof.unknown;
   if (!proof.empty || !on_record) return done;
-  if (Result<void> freed = internal::write_free(core, *core.own, stored); !freed)
-    return fail(freed.error());
+  if (Result<void> finished = finish_release(core, stored, proof); !finished)
+    return fail(finished.error());
   return done;
 }
 

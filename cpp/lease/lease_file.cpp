@@ -1,9 +1,11 @@
 #include "gpuctl/lease/lease_file.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <climits>
 
 #include "gpuctl/base/host_fs.hpp"
@@ -37,7 +39,26 @@ Result<Fd> make_place(const internal::Core& core, const Lease& lease) {
   if (!own) return fail(own.error());
   if (Result<void> safe = require_safe_dir(own->get(), kPlace, ::geteuid()); !safe)
     return fail(safe.error());
-  return open_or_make_dir(own->get(), lease.id, 0755);
+  // Under its own name at once: whoever gives the lease back finds it, however far we came.
+  if (::mkdirat(own->get(), lease.id.c_str(), 0755) != 0 && errno != EEXIST)
+    return fail_errno(errno, lease.id, "cannot make the directory");
+  Result<Fd> place = open_at(own->get(), lease.id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (place && ::fchmod(place->get(), 0755) != 0)
+    return fail_errno(errno, lease.id, "cannot set the mode");
+  return place;
+}
+
+// Whoever gives the lease back removes its files then.
+Result<void> mark_published(internal::Core& core, const Lease& lease) {
+  if (Result<void> opened = internal::open_own_table(core); !opened) return opened;
+  for (const internal::Slot& slot : core.own->slots()) {
+    if (slot.damaged || slot.entry.nonce_head != internal::nonce_head(lease.id)) continue;
+    if (slot.entry.published != 0) return {};
+    internal::Entry entry = slot.entry;
+    entry.published = 1;
+    return core.own->write_entry(slot.index, entry);
+  }
+  return fail(ErrorCode::not_found, lease.id, "the lease is not on record");
 }
 
 // Absolute, however the state directory was named: the file is bound into containers by it.
@@ -97,6 +118,9 @@ Result<std::string> Ledger::publish(const Lease& lease, const std::vector<gpu::G
     return fail(ErrorCode::permission, lease.id,
                 "a lease of uid " + std::to_string(lease.uid) + ", who alone writes its file");
   if (!is_plain(lease.id)) return fail(ErrorCode::malformed, lease.id, "no id of a lease");
+  const Result<internal::Critical> critical = internal::Critical::enter(*impl_);
+  if (!critical) return fail(critical.error());
+  if (Result<void> marked = mark_published(*impl_, lease); !marked) return fail(marked.error());
   const Result<Fd> place = make_place(*impl_, lease);
   if (!place) return fail(place.error());
   const std::string file = name + ".json";

@@ -41,9 +41,8 @@ Result<void> open_places(Core& core) {
 Result<void> open_identity(Core& core) {
   core.uid = uid_on_node(core.live);
   core.in_user_namespace = in_user_namespace(core.live);
-  core.process = ::getpid();
   core.audit =
-      internal::Audit(core.uid, core.process, [&core] { return internal::live_leases(core); });
+      internal::Audit(core.uid, ::getpid(), [&core] { return internal::live_leases(core); });
   const Result<proc::Here> here = proc::read_here(core.live);
   if (!here) return fail(here.error());
   core.here = *here;

@@ -114,6 +114,7 @@ std::string mend_entry(Core& core, const Slot& slot, Stored& stored) {
   entry.way = locked ? 0 : 1;
   entry.body_bytes = static_cast<std::uint32_t>(body_text(stored).size());
   entry.nonce_head = nonce_head(stored.lease.nonce);
+  entry.published = 1;  // perhaps
   stored.entry = entry;
   stored.lease.way = locked ? Way::held : Way::recorded;
   static_cast<void>(set_state(core, stored, EntryState::held, "repaired",

@@ -188,23 +188,40 @@ Result<Table> Table::adopt(int ledger_fd, uid_t uid, const std::string& boot_id)
   return table;
 }
 
-Result<void> Table::read() {
+Result<std::size_t> Table::allocated_slots() const {
   struct stat status{};
   if (::fstat(fd_.get(), &status) != 0) return fail_errno(errno, path_, "cannot stat");
   const auto size = static_cast<std::size_t>(status.st_size);
-  allocated_ = size > kIndexBytes ? std::min((size - kIndexBytes) / kSlotBytes, kMaxSlots) : 0;
-  slots_.clear();
-  if (allocated_ == 0) return {};
+  return size > kIndexBytes ? std::min((size - kIndexBytes) / kSlotBytes, kMaxSlots) : 0;
+}
+
+// Slots are first used in their order, and an entry that was used is never blank again: a blank one behind those that we
+// know of says that the file has not grown.
+Result<void> Table::read() {
   std::array<char, kMaxSlots * sizeof(Entry)> raw;  // only what is read is filled
-  const auto wanted = static_cast<ssize_t>(allocated_ * sizeof(Entry));
-  const auto got = retry_on_interrupt([&] {
-    return ::pread(fd_.get(), raw.data(), static_cast<std::size_t>(wanted),
-                   static_cast<off_t>(kHeaderBytes));
-  });
-  if (got != wanted) return fail_errno(got < 0 ? errno : EIO, path_, "cannot read the records");
-  for (std::size_t i = 0; i < allocated_; ++i) {
+  const auto entry_in = [&raw](std::size_t index) {
     Entry entry;
-    std::memcpy(static_cast<void*>(&entry), raw.data() + i * sizeof entry, sizeof entry);
+    std::memcpy(static_cast<void*>(&entry), raw.data() + index * sizeof entry, sizeof entry);
+    return entry;
+  };
+  slots_.clear();
+  std::size_t known = 0;
+  for (bool again = true; again;) {
+    const std::size_t wanted = std::min(allocated_ + 1, kMaxSlots);
+    const auto got = retry_on_interrupt([&] {
+      return ::pread(fd_.get(), raw.data(), wanted * sizeof(Entry),
+                     static_cast<off_t>(kHeaderBytes));
+    });
+    if (got < 0) return fail_errno(errno, path_, "cannot read the records");
+    known = static_cast<std::size_t>(got) / sizeof(Entry);
+    if (known == wanted && (wanted == allocated_ || is_blank(entry_in(allocated_)))) break;
+    const Result<std::size_t> allocated = allocated_slots();
+    if (!allocated) return fail(allocated.error());
+    again = *allocated != allocated_;
+    allocated_ = *allocated;
+  }
+  for (std::size_t i = 0; i < std::min(allocated_, known); ++i) {
+    const Entry entry = entry_in(i);
     if (is_blank(entry)) continue;
     const bool damaged = entry.sum != sum_of(entry) || entry.state > EntryState::releasing;
     if (damaged || entry.state != EntryState::free) slots_.push_back({i, entry, damaged});
@@ -268,7 +285,22 @@ Result<void> Table::write_payload(std::size_t index, const std::string& text) {
                   slot_at(index) + static_cast<off_t>(kPayloadAt), path_);
 }
 
+const Slot* Table::find(std::size_t index) const {
+  const auto found = std::find_if(slots_.begin(), slots_.end(),
+                                  [&](const Slot& each) { return each.index == index; });
+  return found == slots_.end() ? nullptr : &*found;
+}
+
+bool Table::is_published(std::size_t index) const {
+  const Slot* slot = find(index);
+  return slot != nullptr && (slot->damaged || slot->entry.published != 0);
+}
+
 Result<void> Table::write_entry(std::size_t index, Entry entry) {
+  const bool is_lease = entry.state != EntryState::free;
+  const Slot* before = is_lease ? find(index) : nullptr;
+  if (before != nullptr && before->entry.nonce_head == entry.nonce_head)
+    entry.published |= before->entry.published;
   entry.sum = sum_of(entry);
   step("write entry");
   return write_at(fd_.get(), &entry, sizeof entry, entry_at(index), path_);
@@ -290,15 +322,6 @@ void Table::unlock_slot(std::size_t index) {
 bool Table::is_locked(std::size_t index) const {
   struct flock lock = slot_lock(F_WRLCK, index);
   return ::fcntl(fd_.get(), F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
-}
-
-void Table::shrink() {
-  constexpr std::size_t kKept = 8;
-  const std::size_t used = slots_.empty() ? 0 : slots_.back().index + 1;
-  if (allocated_ <= std::max(used, kKept)) return;
-  allocated_ = std::max(used, kKept);
-  // Room that stays taken is no harm.
-  static_cast<void>(::ftruncate(fd_.get(), slot_at(allocated_)) == 0);
 }
 
 void Table::poke() const { ::futimens(fd_.get(), nullptr); }

@@ -45,7 +45,7 @@ struct Entry {
   std::uint16_t version = kRecordVersion;
   std::uint32_t body_bytes = 0;
   std::uint32_t payload_bytes = 0;
-  std::uint32_t reserved = 0;
+  std::uint32_t published = 0;  // 1: there may be files of it in STATE/leases
   std::uint64_t ticket = 0;
   std::uint64_t nonce_head = 0;
   std::int64_t since = 0;         // real time
@@ -95,7 +95,9 @@ class Table {
 
   Result<void> write_body(std::size_t index, const std::string& text);
   Result<void> write_payload(std::size_t index, const std::string& text);
+  // Keeps that there may be files of the lease, whoever published them, until its slot is free.
   Result<void> write_entry(std::size_t index, Entry entry);
+  bool is_published(std::size_t index) const;
 
   // A lock on one byte for each slot (F_OFD_SETLK, fcntl(2)) is the life of its holder: it ends with the holder, or with the
   // last child that inherited the descriptor, is seen from every pid namespace, and its end closes a file that was open for
@@ -103,9 +105,6 @@ class Table {
   Result<void> lock_slot(std::size_t index);
   void unlock_slot(std::size_t index);
   bool is_locked(std::size_t index) const;  // by another open file than this one
-
-  // Gives the pages of unused slots at the end back.
-  void shrink();
 
   // Tells those who watch the directory (IN_ATTRIB) that something was given back.
   void poke() const;
@@ -115,6 +114,8 @@ class Table {
       : fd_(std::move(fd)), uid_(uid), path_(std::move(path)) {}
 
   static Result<Fd> open_file(int ledger_fd, uid_t uid, bool make, bool writable);
+  const Slot* find(std::size_t index) const;
+  Result<std::size_t> allocated_slots() const;
   Result<bool> is_of_boot(const std::string& boot_id) const;
   Result<void> initialise(const std::string& boot_id);
   Result<void> write_header(const std::string& boot_id);

@@ -1,8 +1,5 @@
 #include "table_record.hpp"
 
-#include <sys/random.h>
-
-#include <array>
 #include <limits>
 
 #include "gpuctl/base/parse.hpp"
@@ -151,18 +148,6 @@ Stored load(const Table& table, const Slot& slot) {
 
 std::uint64_t nonce_head(const std::string& nonce) {
   return parse_unsigned(std::string_view(nonce).substr(0, 16), "nonce", 16).value_or(0U);
-}
-
-std::string new_nonce() {
-  std::array<unsigned char, 16> bytes{};
-  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return {};
-  constexpr std::string_view kHex = "0123456789abcdef";
-  std::string text(2 * bytes.size(), '0');
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    text[2 * i] = kHex[bytes[i] >> 4];
-    text[2 * i + 1] = kHex[bytes[i] & 15];
-  }
-  return text;
 }
 
 }  // namespace gpuctl::lease::internal

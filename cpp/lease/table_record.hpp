@@ -30,6 +30,5 @@ std::string payload_text(const Payload& payload);
 Stored load(const Table& table, const Slot& slot);
 
 std::uint64_t nonce_head(const std::string& nonce);
-std::string new_nonce();
 
 }  // namespace gpuctl::lease::internal

@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <thread>
 
+#include "gpuctl/base/json.hpp"
 #include "support/temp_tree.hpp"
 
 using namespace gpuctl;

@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "node.hpp"
 
 using namespace gpuctl;
@@ -51,7 +53,7 @@ TEST_CASE("a listing that is kept is not believed once another has drained, or d
     order.reason = "fan";
     REQUIRE(two.drain(order));
   };
-  for (const Usec still : {Usec{0}, Usec{200'000}}) {
+  for (const Usec still : {0, 500, 1'500, 3'000, 5'000, 11'000, 200'000}) {
     CHECK(gets() == "0");
     ::usleep(static_cast<useconds_t>(still));
     CHECK(gets() == "0");
@@ -64,6 +66,25 @@ TEST_CASE("a listing that is kept is not believed once another has drained, or d
     for (const unsigned number : {0U, 1U})
       REQUIRE(two.undrain(TestNode::address(number), "mended", true));
   }
+}
+
+TEST_CASE("what was published of a lease goes with it, whoever wrote the record since") {
+  TestNode node(1);
+  Ledger one = std::move(*node.ledger());
+  Ledger two = std::move(*node.ledger());
+  Result<Held> held = one.hold(TestNode::request(1), node.node(), {});
+  REQUIRE(held);
+  const Lease lease = held->lease();
+  const Result<std::string> file = two.publish(lease, node.gpus(), "lease");
+  REQUIRE(file);
+  CHECK(std::filesystem::exists(*file));
+  REQUIRE(held->note_payload(Payload()));
+  REQUIRE(held->release(test::proven()));
+  CHECK(std::filesystem::is_empty(std::filesystem::path(*file).parent_path().parent_path()));
+
+  const Result<std::string> late = two.publish(lease, node.gpus(), "lease");
+  REQUIRE_FALSE(late);
+  CHECK(late.error().code == ErrorCode::not_found);
 }
 
 TEST_CASE("all units of a request or none") {

@@ -24,9 +24,6 @@ struct FileId {
 
 Result<FileId> file_id(int fd, const std::string& path);
 
-// 16 hexadecimal digits, for a name that nobody else makes.
-std::string random_suffix();
-
 // renameat(2) within one directory that fails with EEXIST where `to` is there already; 0, or -1 with errno set.
 int rename_without_replacing(int dir_fd, const std::string& from, const std::string& to);
 

@@ -10,13 +10,13 @@
 
 #include <sys/types.h>
 
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "gpuctl/base/clock.hpp"
 #include "gpuctl/base/fd.hpp"
+#include "gpuctl/base/json_fwd.hpp"
 #include "gpuctl/kill/engine.hpp"
 
 namespace gpuctl::job {
@@ -41,7 +41,7 @@ class ControlServer {
   std::vector<ControlRequest> receive();
 
   // Sends one packet to a client that is still there.
-  void answer(int client, const nlohmann::ordered_json& reply);
+  void answer(int client, const Json& reply);
 
  private:
   explicit ControlServer(Fd socket) : socket_(std::move(socket)) {}

@@ -4,12 +4,12 @@
 //   Result<JobKill> done = kill_job(state_dir, *name, request);
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "gpuctl/base/clock.hpp"
+#include "gpuctl/base/json.hpp"
 #include "gpuctl/base/result.hpp"
 #include "gpuctl/job/job_name.hpp"
 
@@ -22,8 +22,8 @@ struct KillRequest {
 };
 
 struct JobKill {
-  nlohmann::ordered_json kill;  // see kill::to_json; null when nothing had to be done
-  bool gone = false;            // nothing of the job is left
+  Json kill;          // see kill::to_json; null when nothing had to be done
+  bool gone = false;  // nothing of the job is left
   std::vector<std::string> problems;
 };
 

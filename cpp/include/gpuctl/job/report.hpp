@@ -4,12 +4,12 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "gpuctl/base/clock.hpp"
+#include "gpuctl/base/json_fwd.hpp"
 #include "gpuctl/base/log.hpp"
 #include "gpuctl/cgroup/oom.hpp"
 #include "gpuctl/fence/device_fence.hpp"
@@ -111,6 +111,6 @@ struct Report {
   std::vector<TraceLine> trace;
 };
 
-nlohmann::ordered_json to_json(const Report& report);
+Json to_json(const Report& report);
 
 }  // namespace gpuctl::job

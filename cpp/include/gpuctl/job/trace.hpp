@@ -5,12 +5,12 @@
 // that is gone or too slow is dropped, the job is not held up.
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "gpuctl/base/fd.hpp"
+#include "gpuctl/base/json_fwd.hpp"
 #include "gpuctl/base/log.hpp"
 #include "gpuctl/job/report.hpp"
 
@@ -25,7 +25,7 @@ class Trace {
 
   void line(LogLevel level, std::string_view text);
   void mark(std::string_view timeline_event);
-  void event(std::string_view name, const nlohmann::ordered_json& members);
+  void event(std::string_view name, const Json& members);
 
   // Whether somebody reads lines or events as they come.
   bool is_followed() const {

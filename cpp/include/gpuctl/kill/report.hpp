@@ -3,13 +3,13 @@
 
 #include <sys/types.h>
 
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "gpuctl/base/clock.hpp"
 #include "gpuctl/base/host_fs.hpp"
+#include "gpuctl/base/json_fwd.hpp"
 #include "gpuctl/kill/signaller.hpp"
 
 namespace gpuctl::kill {
@@ -39,6 +39,6 @@ struct Report {
 
 std::vector<Survivor> describe_survivors(const HostFs& fs, const std::vector<proc::Stat>& members);
 
-nlohmann::ordered_json to_json(const Report& report);
+Json to_json(const Report& report);
 
 }  // namespace gpuctl::kill
