@@ -5,6 +5,7 @@
 #include "gpuctl/base/clock.hpp"
 #include "gpuctl/base/fd.hpp"
 #include "gpuctl/base/host_paths.hpp"
+#include "gpuctl/base/variables.hpp"
 
 namespace gpuctl::app {
 namespace {
@@ -27,11 +28,7 @@ bool switched_on(const Invocation& invocation, const Environment& environment, c
 }  // namespace
 
 std::optional<std::string> Environment::find(const std::string& name) const {
-  const std::string prefix = name + "=";
-  for (const std::string& entry : entries) {
-    if (entry.compare(0, prefix.size(), prefix) == 0) return entry.substr(prefix.size());
-  }
-  return std::nullopt;
+  return find_variable(entries, name);
 }
 
 std::map<std::string, std::string> Environment::with_prefix(const std::string& prefix) const {

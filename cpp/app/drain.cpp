@@ -4,6 +4,7 @@
 #include "gpuctl/base/json.hpp"
 #include "gpuctl/base/parse.hpp"
 #include "gpuctl/base/tool.hpp"
+#include "gpuctl/base/variables.hpp"
 #include "gpuctl/fence/masks.hpp"
 #include "gpuctl/lease/json.hpp"
 #include "ledger_verbs.hpp"
@@ -88,17 +89,9 @@ Result<void> check(const Context& context, const OpenLedger& opened, const std::
   }
   if (assigned.empty())
     return fail(ErrorCode::not_found, unit_id, "it is not on this node, so nothing can check it");
-  std::vector<std::string> environment;
-  const fence::Variables masks = fence::mask_variables(inventory->gpus, assigned);
-  for (const std::string& entry : context.environment.entries) {
-    const std::string name = entry.substr(0, entry.find('='));
-    const bool masked = std::any_of(masks.begin(), masks.end(),
-                                    [&](const auto& mask) { return mask.first == name; });
-    if (!masked) environment.push_back(entry);
-  }
-  for (const auto& [name, value] : masks) {
-    if (!value.empty()) environment.push_back(name + "=" + value);
-  }
+  std::vector<std::string> environment = context.environment.entries;
+  for (const auto& [name, value] : fence::mask_variables(inventory->gpus, assigned))
+    set_variable(environment, name, value);
   const Result<ToolEnd> end =
       run_tool({std::move(command), std::move(environment), kCheckTakesAtMost});
   if (!end) return fail(end.error());

@@ -8,6 +8,7 @@
 #include "gpuctl/base/close_on_exec.hpp"
 #include "gpuctl/base/json.hpp"
 #include "gpuctl/base/parse.hpp"
+#include "gpuctl/base/variables.hpp"
 #include "gpuctl/fence/credentials.hpp"
 #include "gpuctl/fence/device_fence.hpp"
 #include "gpuctl/fence/masks.hpp"
@@ -30,15 +31,6 @@ std::vector<std::string> inherited(const Environment& environment) {
     if (entry.compare(0, 7, "GPUCTL_") != 0) entries.push_back(entry);
   }
   return entries;
-}
-
-void set_variable(std::vector<std::string>& entries, const std::string& name,
-                  const std::string& value) {
-  const auto same = [&](const std::string& each) {
-    return each.compare(0, name.size() + 1, name + "=") == 0;
-  };
-  entries.erase(std::remove_if(entries.begin(), entries.end(), same), entries.end());
-  if (!value.empty()) entries.push_back(name + "=" + value);
 }
 
 Result<void> add_variables(const Invocation& invocation, std::vector<std::string>& entries) {

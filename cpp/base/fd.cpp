@@ -35,7 +35,7 @@ Result<Pipe> make_pipe() {
 
 Result<std::string> read_all(int fd, std::size_t max_bytes, const std::string& path) {
   std::string text;
-  std::array<char, 32768> chunk;  // NOLINT: filled by read(2)
+  std::array<char, 4096> chunk;  // NOLINT: filled by read(2)
   while (true) {
     const ssize_t count =
         retry_on_interrupt([&] { return ::read(fd, chunk.data(), chunk.size()); });

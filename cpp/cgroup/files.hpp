@@ -11,6 +11,7 @@ struct AccountFile {
   const char* controller;  // v1's name, which says in whose hierarchy; "": v2 only
   const char* name;
   Scan scan;
+  const char* needs = "";  // the v2 controller without which it is not there
 };
 
 const std::vector<AccountFile>& v2_files();

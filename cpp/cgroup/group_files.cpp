@@ -53,13 +53,20 @@ Result<void> write_file(int dir_fd, const char* name, const std::string& text) {
   return write_all(fd->get(), text, name);
 }
 
+std::optional<std::string_view> value_of(std::string_view text, std::string_view key) {
+  while (!text.empty()) {
+    const std::string_view line = take_until(text, '\n');
+    if (line.size() > key.size() && line[key.size()] == ' ' && line.substr(0, key.size()) == key)
+      return line.substr(key.size() + 1);
+  }
+  return std::nullopt;
+}
+
 Result<std::string> read_key(int dir_fd, const char* name, const std::string& key) {
   const Result<std::string> text = read_file(dir_fd, name);
   if (!text) return fail(text.error());
-  for (const std::string_view line : split(*text, '\n')) {
-    if (line.substr(0, key.size() + 1) == key + " ")
-      return std::string(line.substr(key.size() + 1));
-  }
+  if (const std::optional<std::string_view> value = value_of(*text, key))
+    return std::string(*value);
   return fail(ErrorCode::malformed, name, "no `" + key + "` in it");
 }
 

@@ -14,8 +14,8 @@ namespace {
 
 constexpr unsigned kMostLogRecords = 20'000;
 
-std::optional<std::uint64_t> count_of(int dir_fd, const char* file, const char* key) {
-  const Result<std::string> value = read_key(dir_fd, file, key);
+std::optional<std::uint64_t> count_in(const Result<std::string>& text, const char* key) {
+  const std::optional<std::string_view> value = text ? value_of(*text, key) : std::nullopt;
   if (!value) return std::nullopt;
   const Result<std::uint64_t> number = parse_unsigned(trim(*value), key);
   return number ? std::optional<std::uint64_t>(*number) : std::nullopt;
@@ -114,25 +114,22 @@ OomWatch OomWatch::begin_v1(const HostFs& fs, const std::string& dir, const std:
 
 OomWatch::Counts OomWatch::read_counts(const Level& level) const {
   const int fd = level.dir.get();
-  if (is_v1_) return {count_of(fd, "memory.oom_control", "oom_kill"), std::nullopt, std::nullopt};
+  if (is_v1_)
+    return {count_in(read_file(fd, "memory.oom_control"), "oom_kill"), std::nullopt, std::nullopt};
+  const Result<std::string> events = read_file(fd, "memory.events");
+  if (!events) return {};
   Counts counts;
-  counts.kills = count_of(fd, "memory.events", "oom_kill");
-  counts.group_kills = count_of(fd, "memory.events", "oom_group_kill");
+  counts.kills = count_in(events, "oom_kill");
+  counts.group_kills = count_in(events, "oom_group_kill");
   // The payload may have made groups with limits in the job's own: those are the job's too.
-  if (!level.is_jobs) counts.limit_met = count_of(fd, "memory.events.local", "oom");  // 5.2
-  if (!counts.limit_met) counts.limit_met = count_of(fd, "memory.events", "oom");
+  if (!level.is_jobs)
+    counts.limit_met = count_in(read_file(fd, "memory.events.local"), "oom");  // 5.2
+  if (!counts.limit_met) counts.limit_met = count_in(events, "oom");
   return counts;
 }
 
 std::optional<std::uint64_t> OomWatch::node_kills() const {
-  const Result<std::string> text = fs_.read_file(host_paths::kVmstat);
-  if (!text) return std::nullopt;
-  for (const std::string_view line : split(*text, '\n')) {
-    if (line.substr(0, 9) != "oom_kill ") continue;
-    const Result<std::uint64_t> number = parse_unsigned(line.substr(9), "oom_kill");
-    if (number) return *number;
-  }
-  return std::nullopt;
+  return count_in(fs_.read_file(host_paths::kVmstat), "oom_kill");
 }
 
 // The nearest group whose limit was met.

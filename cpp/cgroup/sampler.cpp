@@ -4,12 +4,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
+#include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "files.hpp"
+#include "gpuctl/base/parse.hpp"
+#include "gpuctl/cgroup/group_files.hpp"
 
 namespace gpuctl::cgroup {
 namespace {
@@ -25,6 +30,7 @@ struct Folder {
   std::string path;  // below the root of the HostFs
   Fd fd;
   bool is_v2 = false;
+  std::optional<std::string> controllers;  // of v2, those that are on; nullopt: not known
 };
 
 struct OpenFile {
@@ -49,7 +55,7 @@ class Source {
  public:
   Source(const HostFs& fs, const Group& group) : fs_(&fs) {
     for (const Branch& branch : group.branches()) {
-      folders_.push_back({branch.directory, Fd(), branch.is_v2()});
+      folders_.push_back({branch.directory, Fd(), branch.is_v2(), std::nullopt});
       add_files(group, branch, folders_.size() - 1);
     }
     path_ = group.main().directory.empty() ? group.path() : group.main().directory;
@@ -57,7 +63,7 @@ class Source {
   }
 
   // Fills in row and devices, or says what is wrong.
-  std::optional<Error> sample(std::vector<char>& buffer, std::uint32_t number, Usage& usage,
+  std::optional<Error> sample(char* buffer, std::uint32_t number, Usage& usage,
                               std::vector<IoDevice>& devices) {
     if (!why_not_.empty()) return fail(ErrorCode::unavailable, path_, why_not_).error;
     if (!open_ && !open_folders() && ran_out_ == 0) return vanished();
@@ -67,7 +73,7 @@ class Source {
     bool gone = false;
     for (OpenFile& each : files_) {
       if (!each.fd) continue;
-      const Read read = read_file(each, buffer);
+      const Read read = read_into(buffer, each);
       if (read.got == Got::text) each.file->scan(read.text, {usage, devices});
       if (read.got == Got::gone) gone = true;
     }
@@ -124,12 +130,28 @@ class Source {
   }
 
   void open_missing() {
+    for (Folder& each : folders_) {
+      if (each.is_v2 && each.fd && fs_->is_live()) each.controllers = controllers_of(each.fd);
+    }
     for (OpenFile& each : files_) {
-      const Fd& folder = folders_[each.folder].fd;
-      if (each.fd || !folder) continue;
+      const Folder& of = folders_[each.folder];
+      const Fd& folder = of.fd;
+      if (each.fd || !folder || !may_have(of, *each.file)) continue;
       each.fd.reset(::openat(folder.get(), each.file->name, kReadFlags));
       if (!each.fd && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) ran_out_ = errno;
     }
+  }
+
+  // Each file that is asked for in vain is a dear answer of the kernel's.
+  static std::optional<std::string> controllers_of(const Fd& folder) {
+    const Result<std::string> names = read_file(folder.get(), "cgroup.controllers");
+    return names ? std::optional<std::string>(*names) : std::nullopt;
+  }
+
+  static bool may_have(const Folder& folder, const AccountFile& file) {
+    if (!folder.controllers || file.needs[0] == '\0') return true;
+    const std::vector<std::string_view> names = split(trim(*folder.controllers), ' ');
+    return std::find(names.begin(), names.end(), file.needs) != names.end();
   }
 
   // The folder of a removed cgroup stays open and is empty.
@@ -148,12 +170,12 @@ class Source {
   }
 
   // ENODEV: the cgroup was removed, or its controller was taken away.
-  static Read read_file(OpenFile& file, std::vector<char>& buffer) {
+  static Read read_into(char* buffer, OpenFile& file) {
     const ssize_t size =
-        retry_on_interrupt([&] { return ::pread(file.fd.get(), buffer.data(), buffer.size(), 0); });
+        retry_on_interrupt([&] { return ::pread(file.fd.get(), buffer, kMaxFileBytes, 0); });
     // What fills the buffer may go on: half a file has numbers that are no sums of anything.
-    if (size >= 0 && static_cast<std::size_t>(size) < buffer.size())
-      return {Got::text, {buffer.data(), static_cast<std::size_t>(size)}};
+    if (size >= 0 && static_cast<std::size_t>(size) < kMaxFileBytes)
+      return {Got::text, {buffer, static_cast<std::size_t>(size)}};
     if (size >= 0 || errno != ENODEV) return {};
     file.fd.reset();
     return {Got::gone, {}};
@@ -174,7 +196,8 @@ class Source {
 struct Sampler::State {
   std::vector<Source> sources;
   Sample now;
-  std::vector<char> buffer = std::vector<char>(kMaxFileBytes);
+  std::unique_ptr<char[]> buffer{
+      new char[kMaxFileBytes]};  // NOLINT: its pages are only those that files fill
   std::uint32_t samples = 0;
 };
 
@@ -199,7 +222,7 @@ const Sample& Sampler::sample() {
     usage = Usage();
     state.now.devices[i].clear();
     state.now.errors[i] =
-        state.sources[i].sample(state.buffer, number, usage, state.now.devices[i]);
+        state.sources[i].sample(state.buffer.get(), number, usage, state.now.devices[i]);
     usage.taken_at = monotonic_usec();
   }
   return state.now;

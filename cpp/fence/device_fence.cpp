@@ -25,28 +25,40 @@ namespace {
 // Of NVIDIA (nvidia0, nvidiactl, nvidia-uvm, nvidia-caps/…), all DRM, AMD's KFD, compute accelerators (accel/accel0), Hyper-V.
 constexpr std::array<std::string_view, 5> kGpuNames = {"nvidia", "dri", "kfd", "accel", "dxg"};
 
-bool is_gpu_name(std::string_view name) {
-  return std::any_of(kGpuNames.begin(), kGpuNames.end(),
+// Omni-Path, Slingshot, InfiniPath, shared memory over processes.
+constexpr std::array<std::string_view, 5> kInterconnectNames = {"hfi1_", "cxi", "ipath", "knem",
+                                                                "xpmem"};
+
+template <std::size_t N>
+bool begins_with_one_of(const std::array<std::string_view, N>& names, std::string_view name) {
+  return std::any_of(names.begin(), names.end(),
                      [&](std::string_view each) { return name.substr(0, each.size()) == each; });
 }
+
+struct Nodes {
+  std::vector<std::string> of_gpus;
+  std::vector<std::string> of_interconnects;
+};
 
 struct CloseDir {
   void operator()(DIR* dir) const { ::closedir(dir); }
 };
 
 // `below`: the directory's name in /dev, with a slash behind it; empty: /dev itself.
-Result<void> look_in(const std::string& dev, const std::string& below,
-                     std::vector<std::string>& found) {
+Result<void> look_in(const std::string& dev, const std::string& below, Nodes& found) {
   const std::string path = dev + "/" + below;
   const std::unique_ptr<DIR, CloseDir> dir(::opendir(path.c_str()));
   if (!dir && errno == ENOENT) return {};
   if (!dir) return fail_errno(errno, path, "cannot list the device nodes");
   while (const dirent* entry = ::readdir(dir.get())) {
     const std::string name = entry->d_name;
-    if (name == "." || name == ".." || (below.empty() && !is_gpu_name(name))) continue;
+    if (name == "." || name == "..") continue;
+    if (below.empty() && begins_with_one_of(kInterconnectNames, name))
+      found.of_interconnects.push_back(name);
+    if (below.empty() && !begins_with_one_of(kGpuNames, name)) continue;
     struct stat status{};
     if (::fstatat(::dirfd(dir.get()), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
-    if (S_ISCHR(status.st_mode)) found.push_back(below + name);
+    if (S_ISCHR(status.st_mode)) found.of_gpus.push_back(below + name);
     if (S_ISDIR(status.st_mode) && below.empty()) {
       if (Result<void> done = look_in(dev, name + "/", found); !done) return done;
     }
@@ -74,13 +86,21 @@ std::set<std::string> names_of(const std::vector<gpu::Gpu>& assigned) {
   return names;
 }
 
+Result<Nodes> nodes_in(const std::string& dev) {
+  Nodes found;
+  if (Result<void> done = look_in(dev, "", found); !done) return fail(done.error());
+  std::sort(found.of_gpus.begin(), found.of_gpus.end());
+  return found;
+}
+
 Result<void> refuse_others(const std::string& dev, const std::set<std::string>& given,
-                           std::vector<std::string>& refused) {
-  const Result<std::vector<std::string>> nodes = gpu_nodes_in(dev);
+                           DevicePlan& plan) {
+  Result<Nodes> nodes = nodes_in(dev);
   if (!nodes) return fail(nodes.error());
-  for (const std::string& name : *nodes) {
-    if (given.count(name) == 0) refused.push_back(dev + "/" + name);
+  for (const std::string& name : nodes->of_gpus) {
+    if (given.count(name) == 0) plan.refused.push_back(dev + "/" + name);
   }
+  if (dev == live_dev()) plan.interconnects = std::move(nodes->of_interconnects);
   return {};
 }
 
@@ -120,10 +140,9 @@ bool is_of_one_gpu(const std::string& path) {
 }
 
 Result<std::vector<std::string>> gpu_nodes_in(const std::string& dev) {
-  std::vector<std::string> found;
-  if (Result<void> done = look_in(dev, "", found); !done) return fail(done.error());
-  std::sort(found.begin(), found.end());
-  return found;
+  Result<Nodes> found = nodes_in(dev);
+  if (!found) return fail(found.error());
+  return std::move(found->of_gpus);
 }
 
 Result<DevicePlan> plan_devices(const HostFs& fs, const std::vector<gpu::Gpu>& assigned) {
@@ -133,13 +152,11 @@ Result<DevicePlan> plan_devices(const HostFs& fs, const std::vector<gpu::Gpu>& a
   if (!fs.is_live()) dev = stand_in_dev(fs);
   if (dev) {
     for (const std::string& name : wanted) plan.given.push_back({name, *dev + "/" + name});
-    if (Result<void> done = refuse_others(*dev, wanted, plan.refused); !done)
-      return fail(done.error());
+    if (Result<void> done = refuse_others(*dev, wanted, plan); !done) return fail(done.error());
   }
   if (!fs.is_live()) {
     plan.stand_in_dev = dev.value_or("");
-    if (Result<void> done = refuse_others(live_dev(), {}, plan.refused); !done)
-      return fail(done.error());
+    if (Result<void> done = refuse_others(live_dev(), {}, plan); !done) return fail(done.error());
   }
   return plan;
 }

@@ -1,6 +1,5 @@
 #include "private_dev.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -12,8 +11,6 @@
 #include <cerrno>
 #include <climits>
 #include <cstdint>
-#include <memory>
-#include <string_view>
 
 #include "gpuctl/base/fd.hpp"
 #include "gpuctl/base/host_paths.hpp"
@@ -34,25 +31,18 @@ constexpr unsigned kCreate = 6;                         // FSCONFIG_CMD_CREATE
 constexpr unsigned long kReadOnly = 1;                  // MOUNT_ATTR_RDONLY
 constexpr unsigned long kNoSetuidNoExec = 0x02 | 0x08;  // MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC
 
-// What a program may count on in any /dev, and what is no GPU but is wanted by jobs of several nodes: FUSE (/cvmfs and the
-// like may be mounted by the job itself), tunnels (rootless containers), InfiniBand, Omni-Path, Slingshot, shared memory over
-// processes.
+// What a program may count on in any /dev, and what is no GPU but is wanted by jobs: FUSE (/cvmfs and the like may be mounted
+// by the job itself), tunnels (rootless containers), InfiniBand; other interconnects are in the plan.
 constexpr std::array<const char*, 12> kStandard = {"null",    "zero",   "full",      "random",
                                                    "urandom", "tty",    "ptmx",      "pts",
                                                    "shm",     "mqueue", "hugepages", "log"};
 constexpr std::array<const char*, 3> kOthers = {"fuse", "net", "infiniband"};
-constexpr std::array<std::string_view, 5> kInterconnects = {"hfi1_", "cxi", "ipath", "knem",
-                                                            "xpmem"};
 
 struct Graft {
   std::string name;
   std::string link_target;  // of a symbolic link; else empty
   bool is_directory = false;
   Fd tree;
-};
-
-struct CloseDir {
-  void operator()(DIR* dir) const { ::closedir(dir); }
 };
 
 std::string live_dev() { return std::string("/") + host_paths::kDev; }
@@ -87,19 +77,6 @@ bool take(const std::string& path, const std::string& name, std::vector<Graft>& 
   return true;
 }
 
-bool take_interconnects(std::vector<Graft>& grafts) {
-  const std::unique_ptr<DIR, CloseDir> dir(::opendir(live_dev().c_str()));
-  if (!dir) return false;
-  while (const dirent* entry = ::readdir(dir.get())) {
-    const std::string name = entry->d_name;
-    const bool wanted =
-        std::any_of(kInterconnects.begin(), kInterconnects.end(),
-                    [&](std::string_view each) { return name.compare(0, each.size(), each) == 0; });
-    if (wanted && !take(live_dev() + "/" + name, name, grafts)) return false;
-  }
-  return true;
-}
-
 // The trees are cloned before anything is covered.
 bool take_all(const DevicePlan& plan, std::vector<Graft>& grafts) {
   for (const char* name : kStandard) {
@@ -111,7 +88,9 @@ bool take_all(const DevicePlan& plan, std::vector<Graft>& grafts) {
   for (const DeviceNode& node : plan.given) {
     if (!take(node.host_path, node.name, grafts)) return false;
   }
-  return take_interconnects(grafts);
+  return std::all_of(
+      plan.interconnects.begin(), plan.interconnects.end(),
+      [&](const std::string& name) { return take(live_dev() + "/" + name, name, grafts); });
 }
 
 Fd make_tmpfs() {

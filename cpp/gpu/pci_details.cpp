@@ -145,7 +145,8 @@ PciDetails read_pci_details(const Dir& device, ProblemSink& problems) {
 Result<std::string> cpu_list_of_mask(std::string_view mask) {
   const std::vector<std::string_view> groups = split(mask, ',');
   std::string list;
-  std::optional<unsigned> start;
+  constexpr unsigned kNone = ~0U;
+  unsigned start = kNone;
   unsigned cpu = 0;
   for (auto group = groups.rbegin(); group != groups.rend(); ++group) {
     if (group->size() > kMaskDigits)
@@ -154,14 +155,14 @@ Result<std::string> cpu_list_of_mask(std::string_view mask) {
     if (!bits) return fail(bits.error());
     for (unsigned bit = 0; bit < kBitsPerGroup; ++bit, ++cpu) {
       const bool set = (*bits >> bit & 1) != 0;
-      if (set && !start) start = cpu;
-      if (!set && start) {
-        append_range(list, *start, cpu - 1);
-        start.reset();
+      if (set && start == kNone) start = cpu;
+      if (!set && start != kNone) {
+        append_range(list, start, cpu - 1);
+        start = kNone;
       }
     }
   }
-  if (start) append_range(list, *start, cpu - 1);
+  if (start != kNone) append_range(list, start, cpu - 1);
   return list;
 }
 

@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "gpuctl/base/json.hpp"
+#include "gpuctl/base/variables.hpp"
 #include "gpuctl/fence/device_fence.hpp"
 #include "gpuctl/fence/masks.hpp"
 #include "gpuctl/gpu/holders.hpp"
@@ -190,17 +191,6 @@ Result<void> hold(Run& run, Listener& listener) {
   if (Result<void> assigned = assign(run, run.lease->lease().units); !assigned) return assigned;
   publish(run, run.lease->lease(), lease::kWholeLease);
   return {};
-}
-
-void set_variable(std::vector<std::string>& environment, const std::string& name,
-                  const std::string& value) {
-  const std::string prefix = name + "=";
-  environment.erase(std::remove_if(environment.begin(), environment.end(),
-                                   [&](const std::string& each) {
-                                     return each.compare(0, prefix.size(), prefix) == 0;
-                                   }),
-                    environment.end());
-  if (!value.empty()) environment.push_back(prefix + value);
 }
 
 // What the payload may open is known only now.

@@ -145,7 +145,7 @@ void read_group(Run& run) {
   if (user) usage.cpu_user_usec = static_cast<Usec>(*user);
   if (system) usage.cpu_system_usec = static_cast<Usec>(*system);
   run.report.cgroup->memory_peak_bytes = sample->usage.get(Field::memory_peak);
-  run.report.cgroup->usage_json = to_line(cgroup::usage_json(*sample, "cgroup"));
+  run.report.cgroup->usage = std::make_shared<const Json>(cgroup::usage_json(*sample, "cgroup"));
 }
 
 bool judge_memory_kill(Run& run) {

@@ -131,6 +131,6 @@ std::uint64_t ticks_since_boot() {
          static_cast<std::uint64_t>(now.tv_nsec) * per_second / 1'000'000'000;
 }
 
-std::string mark_of(const std::string& nonce) { return "GPUCTL_JOB_NONCE=" + nonce; }
+std::string mark_of(const std::string& nonce) { return std::string(kMarkVariable) + "=" + nonce; }
 
 }  // namespace gpuctl::job

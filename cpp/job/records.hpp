@@ -70,6 +70,7 @@ Result<PayloadRecord> read_payload_record(int job_dir_fd);
 Result<KillRecord> read_kill_record(int job_dir_fd);
 
 // The environment entry by which processes of this job are found.
+inline constexpr const char* kMarkVariable = "GPUCTL_JOB_NONCE";
 std::string mark_of(const std::string& nonce);
 
 }  // namespace gpuctl::job

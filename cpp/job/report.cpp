@@ -87,7 +87,7 @@ Json cgroup_json(const std::optional<CgroupReport>& group) {
           {"controllers", group->controllers},
           {"memory_limit_bytes", json_or_null(group->memory_limit_bytes)},
           {"memory_peak_bytes", json_or_null(group->memory_peak_bytes)},
-          {"usage", Json::parse(group->usage_json)},
+          {"usage", group->usage ? *group->usage : Json(nullptr)},
           {"notes", group->notes}};
 }
 

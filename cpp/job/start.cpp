@@ -10,6 +10,7 @@
 #include "fence.hpp"
 #include "gpuctl/base/json.hpp"
 #include "gpuctl/base/random.hpp"
+#include "gpuctl/base/variables.hpp"
 #include "gpuctl/job/finish.hpp"
 #include "gpuctl/kill/cgroup_target.hpp"
 #include "gpuctl/proc/identity.hpp"
@@ -22,22 +23,6 @@ namespace gpuctl::job {
 namespace {
 
 constexpr std::size_t kNonceBytes = 16;  // makes this run of the job unique
-
-void set_environment(std::vector<std::string>& environment, const std::string& entry) {
-  const std::string prefix = entry.substr(0, entry.find('=') + 1);
-  const auto same = [&](const std::string& each) {
-    return each.compare(0, prefix.size(), prefix) == 0;
-  };
-  environment.erase(std::remove_if(environment.begin(), environment.end(), same),
-                    environment.end());
-  environment.push_back(entry);
-}
-
-bool has_variable(const std::vector<std::string>& environment, const std::string& name) {
-  return std::any_of(environment.begin(), environment.end(), [&](const std::string& each) {
-    return each.compare(0, name.size() + 1, name + "=") == 0;
-  });
-}
 
 bool fill_identity(Run& run) {
   Report& report = run.report;
@@ -145,11 +130,11 @@ bool make_sandbox(Run& run) {
 
 void mark_environment(Run& run) {
   std::vector<std::string>& environment = run.spec.environment;
-  set_environment(environment, mark_of(run.report.nonce));
-  if (run.spec.id || !has_variable(environment, "ALIEN_PROC_ID")) {
-    set_environment(environment, "ALIEN_PROC_ID=" + run.report.id);
+  set_variable(environment, kMarkVariable, run.report.nonce);
+  if (run.spec.id || !find_variable(environment, "ALIEN_PROC_ID")) {
+    set_variable(environment, "ALIEN_PROC_ID", run.report.id);
   }
-  if (run.workdir) set_environment(environment, "GPUCTL_JOB_WORKDIR=" + run.workdir->path());
+  if (run.workdir) set_variable(environment, "GPUCTL_JOB_WORKDIR", run.workdir->path());
 }
 
 Result<Fd> open_capture(Run& run, const char* name) {

@@ -206,7 +206,7 @@ void deliver(Run& run, const Json& json, const std::string& text) {
       !run.directory || replace_file(run.directory->dir.get(), kReportFile, text).has_value();
   write_report(run, run.spec.report_copy_path, text);
   const bool delivered = write_report(run, run.spec.report_path, text);
-  run.trace.event("end", {{"report", json}});
+  if (run.trace.is_followed()) run.trace.event("end", {{"report", json}});
   if (!run.directory) return;
   answer_clients(run, json);
   if (!delivered || !recorded || run.report.state == State::survivors) return;

@@ -4,7 +4,9 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gpuctl/base/fd.hpp"
@@ -14,7 +16,10 @@ namespace gpuctl::cgroup {
 Result<std::string> read_file(int dir_fd, const char* name);
 Result<void> write_file(int dir_fd, const char* name, const std::string& text);
 
-// The value behind `key` in a file of lines "KEY VALUE".
+// The value behind `key` in a text of lines "KEY VALUE".
+std::optional<std::string_view> value_of(std::string_view text, std::string_view key);
+
+// The same of a file.
 Result<std::string> read_key(int dir_fd, const char* name, const std::string& key);
 
 // Numbers of cgroup.procs; of cgroup.threads where the group is threaded. Pids of other pid namespaces are 0.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -63,8 +64,8 @@ struct CgroupReport {
   std::vector<std::string> controllers;
   std::optional<std::uint64_t> memory_limit_bytes;  // memory.max of the job's own group
   std::optional<std::uint64_t> memory_peak_bytes;   // page cache included
-  std::string usage_json =
-      "null";  // of its own, read after the last process: see cgroup::usage_json
+  std::shared_ptr<const Json>
+      usage;  // of its own, read after the last process: see cgroup::usage_json
   std::vector<std::string> notes;  // what could not be had, and why
 };
 
