@@ -1,5 +1,5 @@
 # nlohmann-json: the system's package, else the headers of PyPI's `nlohmann-json` (what build isolation has).
-find_package(nlohmann_json 3.7 QUIET)
+find_package(nlohmann_json 3.9 QUIET)
 if(NOT nlohmann_json_FOUND)
   # no find_package(Python3) here: what it finds without headers would be what pybind11 builds with
   find_program(Python3_EXECUTABLE python3)

@@ -1,9 +1,12 @@
 #include "listing.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <cstring>
+
+#include "gpuctl/base/host_paths.hpp"
 
 namespace gpuctl::internal {
 
@@ -23,8 +26,18 @@ const dirent* Listing::next() {
   return nullptr;
 }
 
+// By its descriptor: by its name we might be led to change what is not the tree's.
+void open_to_us(int parent_fd, const std::string& name, const struct stat& status) {
+  const Fd place(::openat(parent_fd, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat there{};
+  const bool same = place && ::fstat(place.get(), &there) == 0 && there.st_dev == status.st_dev &&
+                    there.st_ino == status.st_ino;
+  const std::string path = std::string(host_paths::kLiveSelfFd) + "/" + std::to_string(place.get());
+  if (same) ::chmod(path.c_str(), 0700);
+}
+
 Result<Fd> enter(int parent_fd, const std::string& name, const struct stat& status) {
-  if ((status.st_mode & 0700) != 0700) ::fchmodat(parent_fd, name.c_str(), 0700, 0);
+  if ((status.st_mode & 0700) != 0700) open_to_us(parent_fd, name, status);
   return open_at(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 }
 

@@ -210,6 +210,7 @@ Result<void> replace_file(int dir_fd, const std::string& name, std::string_view 
   const std::string temporary = "." + name + "." + random_suffix();
   const Result<Fd> fd = open_at(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
   if (!fd) return fail(fd.error());
+  if (mode != 0600) ::fchmod(fd->get(), mode);  // whatever the umask is
   const Result<void> written = write_all(fd->get(), text, name);
   if (written && ::renameat(dir_fd, temporary.c_str(), dir_fd, name.c_str()) == 0) return {};
   Error error =

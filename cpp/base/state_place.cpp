@@ -44,12 +44,19 @@ bool is_of_a_group(const struct stat& status) {
   return status.st_uid == 0 && (status.st_mode & 0002) == 0;
 }
 
+// By its descriptor: whoever owns `parent_fd` may put a link to something of ours where it was.
+bool set_mode(int parent_fd, const std::string& name, mode_t mode) {
+  const Fd dir(::openat(parent_fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  return dir && ::fchmod(dir.get(), mode) == 0;
+}
+
 // Nobody sees it before it has its mode: killed between mkdir and chmod under a umask of 077, a shared directory would
 // stay closed to everybody else. 0 also where it has come meanwhile, else -1 with errno set.
-int make_dir(int parent_fd, const std::string& name, mode_t mode) {
+int make_dir(int parent_fd, std::string name, mode_t mode) {
+  while (name.size() > 1 && name.back() == '/') name.pop_back();
   const std::string temporary = name + "." + random_suffix();
   if (::mkdirat(parent_fd, temporary.c_str(), 0700) != 0) return -1;
-  if (::fchmodat(parent_fd, temporary.c_str(), mode, 0) == 0 &&
+  if (set_mode(parent_fd, temporary, mode) &&
       rename_without_replacing(parent_fd, temporary, name) == 0)
     return 0;
   const int reason = errno;

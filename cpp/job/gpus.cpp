@@ -123,13 +123,17 @@ std::string file_name_of(const Run& run) {
   return "job-" + run.report.id + "." + std::to_string(run.report.resubmission);
 }
 
+// Of a lease in another ledger the file is this job's own, and goes with it.
+Result<std::string> lease_file_of(Run& run, const lease::Lease& lease, const std::string& name) {
+  if (!run.given->elsewhere) return run.ledger->publish(lease, run.given->assigned, name);
+  if (name == lease::kWholeLease) return *run.spec.gpus->lease_file;
+  return lease::write_lease_file(run.directory->dir, lease::kWholeLease, lease.id,
+                                 run.given->assigned);
+}
+
 // Without a lease file it runs all the same.
 void publish(Run& run, const lease::Lease& lease, const std::string& name) {
-  if (run.given->elsewhere && name == lease::kWholeLease) {
-    run.given->lease_file = run.spec.gpus->lease_file;
-    return;
-  }
-  Result<std::string> file = run.ledger->publish(lease, run.given->assigned, name);
+  Result<std::string> file = lease_file_of(run, lease, name);
   if (!file) {
     run.report.problems.push_back("no lease file: " + file.error().message());
     return;

@@ -209,7 +209,6 @@ Result<void> Audit::put_aside(int ledger_fd) {
   const std::string next = name_for(uid_, kNext);
   const std::string aside = name_for(uid_, kAside);
   if (!replace_file(ledger_fd, next, lines_to_keep(ledger_fd), 0644)) return {};
-  static_cast<void>(::fchmodat(ledger_fd, next.c_str(), 0644, 0) == 0);  // whatever the umask is
   step("audit next");
   if (::renameat(ledger_fd, name.c_str(), ledger_fd, aside.c_str()) != 0) return {};
   step("audit aside");

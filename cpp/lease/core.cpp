@@ -151,6 +151,18 @@ Result<void> open_own_table(Core& core) {
   return core.own->read();
 }
 
+Result<Critical> enter_and_read(Core& core) {
+  Result<Critical> critical = Critical::enter(core);
+  if (!critical) return critical;
+  Result<void> read = open_own_table(core);
+  if (!read && read.error().code == ErrorCode::malformed) {
+    mend(core);
+    if (core.own) read = core.own->read();
+  }
+  if (!read) return fail(read.error());
+  return critical;
+}
+
 Book read_book(Core& core) {
   Book book;
   if (core.own) {

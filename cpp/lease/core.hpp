@@ -89,8 +89,11 @@ struct Book {
 // 128 random bits, hexadecimal; empty where the kernel gives none.
 std::string new_nonce(Core& core);
 
-// Opens and reads our table. ErrorCode::malformed where it is damaged: see repair.hpp.
+// Opens and reads our table. ErrorCode::malformed where it is damaged: see mend().
 Result<void> open_own_table(Core& core);
+
+// The critical section with our table read, and mended where that was needed.
+Result<Critical> enter_and_read(Core& core);
 Book read_book(Core& core);
 
 // The ids of our leases that are on record now.

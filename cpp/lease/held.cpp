@@ -24,18 +24,6 @@ std::optional<internal::Slot> find_slot(const internal::Core& core,
   return std::nullopt;
 }
 
-Result<Critical> enter_and_read(internal::Core& core) {
-  Result<Critical> critical = Critical::enter(core);
-  if (!critical) return critical;
-  Result<void> read = internal::open_own_table(core);
-  if (!read && read.error().code == ErrorCode::malformed) {
-    internal::mend(core);
-    if (core.own) read = core.own->read();
-  }
-  if (!read) return fail(read.error());
-  return critical;
-}
-
 // The record is what a live holder says it is.
 Result<void> write_anew(internal::Core& core, internal::Stored& stored) {
   const std::string text = internal::body_text(stored);
@@ -101,7 +89,7 @@ const Lease& Held::lease() const { return impl_->stored.lease; }
 Result<void> Held::note_payload(const Payload& payload) {
   internal::Core& core = *impl_->core;
   internal::Stored& stored = impl_->stored;
-  Result<Critical> critical = enter_and_read(core);
+  Result<Critical> critical = internal::enter_and_read(core);
   if (!critical) return fail(critical.error());
   stored.lease.payload = payload;
   if (!find_slot(core, stored)) return write_anew(core, stored);
@@ -110,7 +98,7 @@ Result<void> Held::note_payload(const Payload& payload) {
 
 Result<void> Ledger::note_payload(const std::string& lease_id, const JobName& job,
                                   const Payload& payload) {
-  Result<Critical> critical = enter_and_read(*impl_);
+  Result<Critical> critical = internal::enter_and_read(*impl_);
   if (!critical) return fail(critical.error());
   for (const internal::Slot& slot : impl_->own->slots()) {
     internal::Stored stored = internal::load(*impl_->own, slot);
@@ -136,7 +124,7 @@ std::vector<int> Held::descriptors() const {
 Result<Release> Held::release(const Proof& proof) {
   internal::Core& core = *impl_->core;
   internal::Stored& stored = impl_->stored;
-  Result<Critical> critical = enter_and_read(core);
+  Result<Critical> critical = internal::enter_and_read(core);
   if (!critical) return fail(critical.error());
   const bool on_record = find_slot(core, stored).has_value();
   Release done;
@@ -173,7 +161,7 @@ int Held::fd() const {
 std::optional<std::string> Held::evicted() {
   internal::Core& core = *impl_->core;
   internal::drain_events(impl_->notify.get());
-  Result<Critical> critical = enter_and_read(core);
+  Result<Critical> critical = internal::enter_and_read(core);
   if (!critical) return std::nullopt;
   // A record that cannot be written now is tried again at the next change.
   if (!find_slot(core, impl_->stored))

@@ -50,7 +50,6 @@ Result<Fd> make_place(const internal::Core& core, const Lease& lease) {
 
 // Whoever gives the lease back removes its files then.
 Result<void> mark_published(internal::Core& core, const Lease& lease) {
-  if (Result<void> opened = internal::open_own_table(core); !opened) return opened;
   for (const internal::Slot& slot : core.own->slots()) {
     if (slot.damaged || slot.entry.nonce_head != internal::nonce_head(lease.id)) continue;
     if (slot.entry.published != 0) return {};
@@ -112,24 +111,30 @@ Json lease_file_json(const std::optional<std::string>& lease_id,
   return {{"schema", kSchema}, {"lease_id", json_or_null(lease_id)}, {"gpus", std::move(records)}};
 }
 
+Result<std::string> write_lease_file(const Fd& dir, const std::string& name,
+                                     const std::optional<std::string>& lease_id,
+                                     const std::vector<gpu::Gpu>& gpus) {
+  const std::string file = name + ".json";
+  const std::string text = to_text(lease_file_json(lease_id, gpus));
+  if (Result<void> done = replace_file(dir.get(), file, text, kReadByAll); !done)
+    return fail(done.error());
+  Result<std::string> path = path_of(dir);
+  if (path) *path += "/" + file;
+  return path;
+}
+
 Result<std::string> Ledger::publish(const Lease& lease, const std::vector<gpu::Gpu>& gpus,
                                     const std::string& name) const {
   if (lease.uid != impl_->uid)
     return fail(ErrorCode::permission, lease.id,
                 "a lease of uid " + std::to_string(lease.uid) + ", who alone writes its file");
   if (!is_plain(lease.id)) return fail(ErrorCode::malformed, lease.id, "no id of a lease");
-  const Result<internal::Critical> critical = internal::Critical::enter(*impl_);
+  const Result<internal::Critical> critical = internal::enter_and_read(*impl_);
   if (!critical) return fail(critical.error());
   if (Result<void> marked = mark_published(*impl_, lease); !marked) return fail(marked.error());
   const Result<Fd> place = make_place(*impl_, lease);
   if (!place) return fail(place.error());
-  const std::string file = name + ".json";
-  const std::string text = to_text(lease_file_json(lease.id, gpus));
-  if (Result<void> done = replace_file(place->get(), file, text, kReadByAll); !done)
-    return fail(done.error());
-  Result<std::string> path = path_of(*place);
-  if (path) *path += "/" + file;
-  return path;
+  return write_lease_file(*place, name, lease.id, gpus);
 }
 
 namespace internal {

@@ -84,13 +84,22 @@ Result<std::string> read_at(int fd, std::size_t size, off_t at, const std::strin
   return text;
 }
 
+// One that is not there to its end counts: a body ends long before it.
+std::size_t slots_in(off_t file_bytes) {
+  const auto size = static_cast<std::size_t>(file_bytes);
+  if (size <= kIndexBytes) return 0;
+  return std::min((size - kIndexBytes + kSlotBytes - 1) / kSlotBytes, kMaxSlots);
+}
+
 // Others could make a table of ours a link to something else, or another link to something of ours.
-Result<void> require_plain(int fd, uid_t uid, const std::string& path, bool any_owner = false) {
+// How many slots it has room for.
+Result<std::size_t> require_plain(int fd, uid_t uid, const std::string& path,
+                                  bool any_owner = false) {
   struct stat status{};
   if (::fstat(fd, &status) != 0) return fail_errno(errno, path, "cannot stat");
   if (S_ISREG(status.st_mode) && (any_owner || status.st_uid == uid) && status.st_nlink <= 1 &&
       (status.st_mode & 0022) == 0)
-    return {};
+    return slots_in(status.st_size);
   return fail(ErrorCode::permission, path,
               "not a plain file that only the user of its name can write: it is not believed");
 }
@@ -125,9 +134,9 @@ Result<Table> Table::open_own(int ledger_fd, uid_t uid, const std::string& boot_
   Result<Fd> fd = open_file(ledger_fd, uid, true, true);
   if (!fd) return fail(std::move(fd).error());
   // In a user namespace our own uid is not the one that the file is named by.
-  if (Result<void> plain = require_plain(fd->get(), ::geteuid(), table_name(uid)); !plain)
-    return fail(plain.error());
-  Table table(std::move(*fd), uid, table_name(uid));
+  const Result<std::size_t> slots = require_plain(fd->get(), ::geteuid(), table_name(uid));
+  if (!slots) return fail(slots.error());
+  Table table(std::move(*fd), uid, table_name(uid), *slots);
   const Result<bool> current = table.is_of_boot(boot_id);
   if (!current) return fail(current.error());
   if (!*current) {
@@ -140,9 +149,9 @@ Result<std::optional<Table>> Table::open_other(int ledger_fd, uid_t uid, const s
                                                bool any_owner, bool writable) {
   Result<Fd> fd = open_file(ledger_fd, uid, false, writable);
   if (!fd) return fail(std::move(fd).error());
-  if (Result<void> plain = require_plain(fd->get(), uid, table_name(uid), any_owner); !plain)
-    return fail(plain.error());
-  Table table(std::move(*fd), uid, table_name(uid));
+  const Result<std::size_t> slots = require_plain(fd->get(), uid, table_name(uid), any_owner);
+  if (!slots) return fail(slots.error());
+  Table table(std::move(*fd), uid, table_name(uid), *slots);
   const Result<bool> current = table.is_of_boot(boot_id);
   if (!current) return fail(current.error());
   if (!*current) return std::optional<Table>();
@@ -167,6 +176,7 @@ Result<void> Table::initialise(const std::string& boot_id) {
   if (::ftruncate(fd_.get(), 0) != 0) return fail_errno(errno, path_, "cannot empty the table");
   if (const int failed = ::posix_fallocate(fd_.get(), 0, kIndexBytes); failed != 0)
     return fail_errno(failed, path_, "no room for the table");
+  allocated_ = 0;
   return write_header(boot_id);
 }
 
@@ -179,9 +189,9 @@ Result<void> Table::write_header(const std::string& boot_id) {
 Result<Table> Table::adopt(int ledger_fd, uid_t uid, const std::string& boot_id) {
   Result<Fd> fd = open_file(ledger_fd, uid, true, true);
   if (!fd) return fail(std::move(fd).error());
-  if (Result<void> plain = require_plain(fd->get(), ::geteuid(), table_name(uid)); !plain)
-    return fail(plain.error());
-  Table table(std::move(*fd), uid, table_name(uid));
+  const Result<std::size_t> slots = require_plain(fd->get(), ::geteuid(), table_name(uid));
+  if (!slots) return fail(slots.error());
+  Table table(std::move(*fd), uid, table_name(uid), *slots);
   if (const int failed = ::posix_fallocate(table.fd(), 0, kIndexBytes); failed != 0)
     return fail_errno(failed, table.path_, "no room for the table");
   if (Result<void> written = table.write_header(boot_id); !written) return fail(written.error());
@@ -191,12 +201,11 @@ Result<Table> Table::adopt(int ledger_fd, uid_t uid, const std::string& boot_id)
 Result<std::size_t> Table::allocated_slots() const {
   struct stat status{};
   if (::fstat(fd_.get(), &status) != 0) return fail_errno(errno, path_, "cannot stat");
-  const auto size = static_cast<std::size_t>(status.st_size);
-  return size > kIndexBytes ? std::min((size - kIndexBytes) / kSlotBytes, kMaxSlots) : 0;
+  return slots_in(status.st_size);
 }
 
-// Slots are first used in their order, and an entry that was used is never blank again: a blank one behind those that we
-// know of says that the file has not grown.
+// Slots are first used in their order, and an entry that was used is never blank again (make_room() sees to it where a file
+// was damaged): a blank one behind those that we know of says that the file has not grown.
 Result<void> Table::read() {
   std::array<char, kMaxSlots * sizeof(Entry)> raw;  // only what is read is filled
   const auto entry_in = [&raw](std::size_t index) {
@@ -264,7 +273,14 @@ Result<std::size_t> Table::allocate() {
 
 Result<void> Table::make_room(std::size_t index) {
   const int failed = ::posix_fallocate(fd_.get(), slot_at(index), kSlotBytes);
-  return failed == 0 ? Result<void>() : fail_errno(failed, path_, "no room for the lease");
+  if (failed != 0) return fail_errno(failed, path_, "no room for the lease");
+  for (std::size_t before = 0; before < index; ++before) {
+    const Result<std::string> raw = read_at(fd_.get(), sizeof(Entry), entry_at(before), path_);
+    if (!raw) return fail(raw.error());
+    if (raw->find_first_not_of('\0') != std::string::npos) continue;
+    if (Result<void> written = write_entry(before, Entry()); !written) return written;
+  }
+  return {};
 }
 
 Result<void> Table::write_body(std::size_t index, const std::string& text) {

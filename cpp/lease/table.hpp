@@ -90,7 +90,7 @@ class Table {
   // A free slot with its pages. ErrorCode::unavailable when there is none, io when the file system is full.
   Result<std::size_t> allocate();
 
-  // The pages of a slot that a damaged file has lost.
+  // The pages of a slot that a damaged file has lost; entries before it that were lost are free ones then.
   Result<void> make_room(std::size_t index);
 
   Result<void> write_body(std::size_t index, const std::string& text);
@@ -110,8 +110,8 @@ class Table {
   void poke() const;
 
  private:
-  Table(Fd fd, uid_t uid, std::string path)
-      : fd_(std::move(fd)), uid_(uid), path_(std::move(path)) {}
+  Table(Fd fd, uid_t uid, std::string path, std::size_t allocated)
+      : fd_(std::move(fd)), uid_(uid), path_(std::move(path)), allocated_(allocated) {}
 
   static Result<Fd> open_file(int ledger_fd, uid_t uid, bool make, bool writable);
   const Slot* find(std::size_t index) const;

@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,9 +146,38 @@ def test_killed_while_it_makes_the_directories(
         node.state.chmod(0o1777)
 
     begin_anew()
+    deaths = 0
     words = node.words("reserve", "--gpus", 8, "--owner-pid", owner.pid)
     for died in node.runs(strace, words, umask=0o077):
+        deaths += died
         ledger = node.state / "ledger"
         assert not ledger.exists() or stat.S_IMODE(ledger.stat().st_mode) == 0o1777
         assert check(node) or died
         begin_anew()
+    assert deaths >= 20
+
+
+def test_the_owner_of_the_state_cannot_have_the_mode_of_something_else_changed(
+    node: Node, strace: str, owner: subprocess.Popen[bytes]
+) -> None:
+    """What was just made there is taken away, and a link is put where it was."""
+    node.state.mkdir()
+    node.state.chmod(0o1777)
+    victim = node.state.parent / "victim"
+    victim.touch(0o600)
+    slow = ["-e", "trace=mkdirat", "-e", "inject=mkdirat:delay_exit=500000"]
+    words = node.words("reserve", "--gpus", 8, "--owner-pid", owner.pid)
+    with subprocess.Popen(
+        [strace, "-qq", "-o", os.devnull, *slow, *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        made: list[Path] = []
+        end = time.monotonic() + 20
+        while not made and time.monotonic() < end:
+            made = list(node.state.glob("ledger.*"))
+        made[0].rename(node.state / "taken")
+        made[0].symlink_to(victim)
+        assert process.wait(timeout=60) != 0
+    assert stat.S_IMODE(victim.stat().st_mode) == 0o600
+    assert stat.S_IMODE((node.state / "taken").stat().st_mode) == 0o700

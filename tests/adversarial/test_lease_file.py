@@ -106,6 +106,28 @@ def test_inside_of_a_container_the_file_stands_for_the_ledger(
     assert [gpu["id"] for gpu in job.report["gpus"]] == [GPU]
 
 
+def test_inside_of_a_container_a_part_of_a_lease_has_a_file_too(arena: Arena, node: Path) -> None:
+    file = arena.folder / "lease.json"
+    records = [
+        {"id": each, "pci_address": each, "uuid": None, "parent_id": None} for each in (GPU, OTHER)
+    ]
+    told = {"schema": "gpuctl.lease-file/1", "lease_id": "1234567890abcdef", "gpus": records}
+    file.write_text(json.dumps(told), encoding="utf-8")
+    job = arena.run(
+        ["--root", node, "--lease", "1234567890abcdef", "--gpu", OTHER],
+        ["sh", "-c", "cat $GPUCTL_LEASE_FILE"],
+        env={"GPUCTL_LEASE_FILE": str(file)},
+    )
+    assert job.wait() == 0, job.stderr
+    assert job.report["problems"] == []
+    part = json.loads(job.stdout)
+    assert (part["lease_id"], [each["id"] for each in part["gpus"]]) == (
+        "1234567890abcdef",
+        [OTHER],
+    )
+    assert not list((arena.state / "leases").glob("*/*"))
+
+
 def test_of_somebody_elses_lease_the_caller_names_the_file(arena: Arena, node: Path) -> None:
     """Only a lease's user writes where the ledger takes the file away again."""
     if os.geteuid() != 0 or arena.uid == 0:

@@ -285,3 +285,12 @@ def test_stand_in_hardware_needs_a_state_directory_of_its_own(gpuctl: Run, epn: 
     done = gpuctl("status", "--root", epn)
     assert done.returncode == 2
     assert "`--root` needs `--state-dir`" in done.stderr
+
+
+def test_a_state_directory_that_is_made_may_end_with_slashes(
+    gpuctl: Run, epn: Path, tmp_path: Path
+) -> None:
+    done = gpuctl("status", "--json", "--root", epn, "--state-dir", f"{tmp_path}/new//")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "new" / "ledger").is_dir()
+    assert [each.name for each in tmp_path.iterdir() if each.name.startswith("new")] == ["new"]

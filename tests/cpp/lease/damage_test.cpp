@@ -62,6 +62,51 @@ TEST_CASE("a damaged entry whose holder lives is rebuilt, with a copy of the fil
   CHECK(aside);
 }
 
+TEST_CASE("a hole in the table hides nothing behind it") {
+  TestNode node(3);
+  Ledger holder = std::move(*node.ledger());
+  std::vector<Held> held;
+  for (int i = 0; i < 3; ++i)
+    held.push_back(std::move(*holder.hold(TestNode::request(1), node.node(), {})));
+  overwrite(table_path(node), kFirstEntry, std::string(64, '\0'));
+  CHECK(node.ledger()->view()->leases.size() == 2);
+}
+
+TEST_CASE("a holder that writes itself anew in front of nothing is seen by everybody") {
+  TestNode node(2);
+  Ledger one = std::move(*node.ledger());
+  Ledger two = std::move(*node.ledger());
+  Ledger other = std::move(*node.ledger());
+  Result<Held> first = one.hold(TestNode::request(1), node.node(), {});
+  Result<Held> second = two.hold(TestNode::request(1), node.node(), {});
+  REQUIRE(first);
+  REQUIRE(second);
+  REQUIRE(other.view()->leases.size() == 2);
+  REQUIRE(::truncate(table_path(node).c_str(), 16) == 0);
+  REQUIRE(node.ledger()->repair());  // the header
+  CHECK_FALSE(second->evicted());
+  CHECK(node.ledger()->view()->leases.size() == 1);
+  CHECK(other.view()->leases.size() == 1);
+  CHECK_FALSE(first->evicted());
+  CHECK(node.ledger()->view()->leases.size() == 2);
+  CHECK(other.view()->leases.size() == 2);
+}
+
+TEST_CASE("a lease that is written into a shortened file is seen by everybody") {
+  TestNode node(3);
+  Ledger holder = std::move(*node.ledger());
+  {
+    std::vector<Held> held;
+    for (int i = 0; i < 3; ++i)
+      held.push_back(std::move(*holder.hold(TestNode::request(1), node.node(), {})));
+    for (Held& each : held) REQUIRE(each.release(test::proven()));
+  }
+  REQUIRE(::truncate(table_path(node).c_str(), kFirstBody) == 0);
+  const Result<Held> again = holder.hold(TestNode::request(1), node.node(), {});
+  REQUIRE(again);
+  CHECK(node.ledger()->view()->leases.size() == 1);
+}
+
 TEST_CASE("a table that lost everything gives no GPU twice, and its holders write it anew") {
   TestNode node(1);
   Ledger holder = std::move(*node.ledger());

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -23,10 +24,15 @@ struct JsonMembers : nlohmann::ordered_map<Key, T, Less, Allocator> {
 
   JsonMembers() = default;
 
-  template <class... Args>
-  auto emplace(Args&&... args) {
-    make_room();
-    return Base::emplace(std::forward<Args>(args)...);
+  // What is given may lie in what is moved: it is taken first.
+  template <class K, class... Args>
+  std::pair<typename Base::iterator, bool> emplace(K&& key, Args&&... args) {
+    const auto known = this->find(key);
+    if (known != this->end()) return {known, false};
+    Key taken_key(std::forward<K>(key));
+    T value(std::forward<Args>(args)...);
+    append(std::move(taken_key), std::move(value));
+    return {std::prev(this->end()), true};
   }
 
   // Of a key that is not there yet, which is not looked for.

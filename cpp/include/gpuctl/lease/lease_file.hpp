@@ -8,8 +8,12 @@
 // It proves nothing: it is the agent's word. What keeps a payload off other GPUs is the fence around it.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "gpuctl/base/fd.hpp"
+#include "gpuctl/gpu/gpu.hpp"
 #include "gpuctl/lease/lease.hpp"
 
 namespace gpuctl::lease {
@@ -19,5 +23,10 @@ inline constexpr const char* kWholeLease = "lease";  // for publish(): all GPUs 
 
 // ErrorCode::malformed for what is no lease file; that of opening it.
 Result<Lease> read_lease_file(const std::string& path);
+
+// Writes NAME.json (0444) in a directory whose owner takes it away: its absolute path.
+Result<std::string> write_lease_file(const Fd& dir, const std::string& name,
+                                     const std::optional<std::string>& lease_id,
+                                     const std::vector<gpu::Gpu>& gpus);
 
 }  // namespace gpuctl::lease

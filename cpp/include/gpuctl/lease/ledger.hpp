@@ -136,6 +136,7 @@ class Ledger {
 
   // Writes what a payload may read of a lease of this user, with its GPUs as the inventory has them, to
   // STATE/leases/UID/ID/NAME.json (0444; replaced, never changed). Its absolute path; the file goes with the lease.
+  // ErrorCode::not_found for a lease that is not on record (any more).
   Result<std::string> publish(const Lease& lease, const std::vector<gpu::Gpu>& gpus,
                               const std::string& name) const;
 
