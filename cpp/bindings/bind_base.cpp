@@ -12,6 +12,7 @@
 #include "gpuctl/base/host_fs.hpp"
 #include "gpuctl/base/host_paths.hpp"
 #include "gpuctl/base/parse.hpp"
+#include "gpuctl/base/state_place.hpp"
 
 namespace py = pybind11;
 
@@ -85,6 +86,17 @@ std::optional<std::string> boot_id() {
   return std::string(trim(*text));
 }
 
+// Its path.
+py::str make_state_dir(const std::optional<py::str>& state_dir) {
+  const std::optional<std::string> given = bytes_or_nothing(state_dir);
+  const Result<Fd> state = [&] {
+    const py::gil_scoped_release release;
+    return open_state(given);
+  }();
+  if (!state) raise(state.error());
+  return os_text(state_place(given));
+}
+
 }  // namespace
 
 void bind_base(py::module_& module) {
@@ -100,6 +112,7 @@ void bind_base(py::module_& module) {
       },
       py::arg("text"), py::arg("what"));
   module.def("boot_id", &boot_id);
+  module.def("make_state_dir", &make_state_dir, py::arg("state_dir"));
   module.def("trace_stamp", &format_trace_stamp, py::arg("realtime_usec"));
   module.def("rfc3339", &format_rfc3339, py::arg("realtime_usec"));
   module.def("duration_text", &format_duration, py::arg("usec"));

@@ -84,8 +84,7 @@ py::dict describe_gpu(std::uint16_t vendor, std::uint16_t device,
                       std::optional<std::uint8_t> revision,
                       std::optional<std::uint64_t> memory_total_bytes,
                       const std::optional<py::str>& pci_ids) {
-  const std::optional<std::string> file =
-      pci_ids ? std::optional(os_bytes(*pci_ids)) : std::nullopt;
+  const std::optional<std::string> file = bytes_or_nothing(pci_ids);
   Result<Description> read = [&] {
     const py::gil_scoped_release release;
     return description_of({{vendor, device}, revision, memory_total_bytes}, file);

@@ -54,8 +54,7 @@ Result<std::string> discover_text(const std::string& root,
 std::string discover_json(const py::str& root, const std::optional<py::str>& pci_ids,
                           const std::map<std::string, py::str>& slot) {
   const std::string root_path = os_bytes(root);
-  const std::optional<std::string> names =
-      pci_ids ? std::optional(os_bytes(*pci_ids)) : std::nullopt;
+  const std::optional<std::string> names = bytes_or_nothing(pci_ids);
   Variables variables;
   for (const auto& [name, value] : slot) variables[name] = os_bytes(value);
   Result<std::string> text = [&] {

@@ -68,10 +68,6 @@ std::string kill_cgroup(const py::str& path, Usec grace, const std::vector<py::s
   return value_or_raise(std::move(report));
 }
 
-std::optional<std::string> bytes_or_nothing(const std::optional<py::str>& text) {
-  return text ? std::optional<std::string>(os_bytes(*text)) : std::nullopt;
-}
-
 uid_t job_owner(const std::optional<py::str>& state_dir, const py::str& job,
                 const std::optional<std::string>& resubmission) {
   const job::JobName name = value_or_raise(job::parse_job_name(os_bytes(job), resubmission));

@@ -88,10 +88,6 @@ std::vector<std::string> as_bytes(const std::vector<py::str>& texts) {
   return all;
 }
 
-std::optional<std::string> bytes_or_nothing(const std::optional<py::str>& text) {
-  return text ? std::optional<std::string>(os_bytes(*text)) : std::nullopt;
-}
-
 template <typename Call>
 auto unlocked(const Call& call) {
   auto result = [&] {

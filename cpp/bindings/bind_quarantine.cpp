@@ -31,8 +31,7 @@ void quarantine_gpu(const py::str& root, const std::optional<py::str>& state_dir
                     const std::string& gpu_id, const py::str& reason) {
   const std::string root_path = os_bytes(root);
   const std::string words = os_bytes(reason);
-  const std::optional<std::string> state =
-      state_dir ? std::optional(os_bytes(*state_dir)) : std::nullopt;
+  const std::optional<std::string> state = bytes_or_nothing(state_dir);
   const Result<void> done = [&] {
     const py::gil_scoped_release release;
     return drain_unit(root_path, state, gpu_id, words);

@@ -6,12 +6,14 @@
 
 #include <pybind11/pybind11.h>
 
+#include <optional>
 #include <string>
 
 namespace gpuctl::bindings {
 
 // Paths, names and words from outside are bytes that need not be UTF-8: as os.fsencode and os.fsdecode have them.
 std::string os_bytes(const pybind11::str& text);
+std::optional<std::string> bytes_or_nothing(const std::optional<pybind11::str>& text);
 pybind11::str os_text(const std::string& bytes);
 
 void bind_base(pybind11::module_& module);        // settings, ids, stamps

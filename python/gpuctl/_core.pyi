@@ -138,6 +138,12 @@ def parse_duration_usec(text: str, what: str) -> int: ...
 def boot_id() -> str | None:
     """This boot of the machine; None where it cannot be read."""
 
+def make_state_dir(state_dir: str | None) -> str:
+    """The state directory's path, made and checked; None is the usual place.
+
+    GpuctlError where it cannot be one: others could replace what is in it, a network file system.
+    """
+
 def trace_stamp(realtime_usec: int) -> str:
     """`Aug 19 22:06:13` in local time."""
 

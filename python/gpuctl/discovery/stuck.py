@@ -7,6 +7,7 @@ is gone is removed. Where no folder can be had, this process alone remembers.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -68,12 +69,13 @@ class StuckRegister:
 
     def _folder(self, make: bool) -> Path | None:
         """Only a folder of this user's own, that nobody else may write."""
+        name = f"probe-{os.getuid()}"
+        if make:
+            with contextlib.suppress(GpuctlError, OSError):
+                (Path(_core.make_state_dir(self._state_dir)) / name).mkdir(mode=0o700)
         for state in [self._state_dir] if self._state_dir else STATE_FOLDERS:
-            folder = Path(state) / f"probe-{os.getuid()}"
+            folder = Path(state) / name
             try:
-                if make:
-                    _make_state_folder(Path(state))
-                    folder.mkdir(mode=0o700, exist_ok=True)
                 found = folder.lstat()
             except OSError:
                 continue
@@ -81,15 +83,6 @@ class StuckRegister:
             if private and stat.S_ISDIR(found.st_mode):
                 return folder
         return None
-
-
-def _make_state_folder(state: Path) -> None:
-    """As the core makes it: everybody's, and nobody removes what is another's."""
-    try:
-        state.mkdir(mode=0o700)
-    except FileExistsError:
-        return
-    state.chmod(0o1777)
 
 
 def _is_there(identity: dict[str, Any]) -> bool:

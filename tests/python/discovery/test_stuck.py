@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,6 +75,29 @@ def test_a_folder_that_others_may_write_is_not_believed(
     StuckRegister(str(tmp_path)).hold("lspci", sleeper.pid)
     (tmp_path / f"probe-{os.getuid()}").chmod(0o777)
     assert StuckRegister(str(tmp_path)).holder("lspci") is None
+
+
+def test_the_state_folder_is_made_as_the_core_makes_it(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    state = tmp_path / "state"
+    before = os.umask(0)
+    try:
+        StuckRegister(str(state)).hold("lspci", sleeper.pid)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    assert StuckRegister(str(state)).holder("lspci") == sleeper.pid
+
+
+def test_a_state_folder_that_others_may_write_is_not_used(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    state.chmod(0o777)
+    StuckRegister(str(state)).hold("lspci", sleeper.pid)
+    assert list(state.iterdir()) == []
 
 
 def test_without_a_folder_this_process_remembers(sleeper: subprocess.Popen[bytes]) -> None:
