@@ -9,14 +9,13 @@ host's tree is touched, and its cgroup v1 mounts are not looked at.
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 from lab.image import Image
 from lab.places import LAB
 from lab.progress import LabError, wait_for
 from lab.run import Run
-from lab.wire import Agent
+from lab.wire import Agent, try_connect
 
 BOOT_TIMEOUT = 180.0
 
@@ -62,11 +61,8 @@ class NamespaceMachine:
     def _connect(self, path: Path) -> bool:
         if self.process.poll() is not None:
             raise LabError(f"the node ended with {self.process.returncode}:\n{self.log()}")
-        connection = socket.socket(socket.AF_UNIX)
-        try:
-            connection.connect(str(path))
-        except (FileNotFoundError, ConnectionRefusedError):
-            connection.close()
+        connection = try_connect(path)
+        if connection is None:
             return False
         self.agent = Agent(connection)
         self.agent.send_hello()

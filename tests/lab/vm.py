@@ -21,7 +21,7 @@ from lab.places import LAB, Hold, hash_of, remove_unused
 from lab.progress import Clock, LabError, say, wait_for
 from lab.run import Run
 from lab.vfio_user import PciDevice
-from lab.wire import Agent
+from lab.wire import Agent, try_connect
 
 MEMORY = "4096"
 BOOT_TIMEOUT = 600.0  # a loaded machine takes several times the usual 20 s
@@ -54,10 +54,9 @@ class MachineSpec:
 class Monitor:
     """QMP, QEMU's control socket (QEMU: docs/interop/qmp-spec)."""
 
-    def __init__(self, path: Path) -> None:
-        self.connection = socket.socket(socket.AF_UNIX)
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
         self.connection.settimeout(60)
-        self.connection.connect(str(path))
         self.lines = self.connection.makefile("rb")
         self.lines.readline()  # the greeting
         self.command("qmp_capabilities")
@@ -122,11 +121,7 @@ class VirtualMachine:
         monitor.close()
 
     def connect(self, timeout: float) -> None:
-        path = self.folder / "agent.sock"
-        self.wait_until("starting QEMU", lambda: path.exists())
-        connection = socket.socket(socket.AF_UNIX)
-        connection.connect(str(path))
-        self.agent = Agent(connection)
+        self.agent = Agent(self.connection_to("agent.sock"))
         clock = Clock(f"waiting for the machine (kernel {self.spec.kernel})")
         self.agent.send_hello()
         while not self.agent.is_greeted(wait=0.5):
@@ -178,8 +173,18 @@ class VirtualMachine:
         return self.spec.devices
 
     def monitor(self) -> Monitor:
-        self.wait_until("starting QEMU", lambda: (self.folder / "qmp.sock").exists())
-        return Monitor(self.folder / "qmp.sock")
+        return Monitor(self.connection_to("qmp.sock"))
+
+    def connection_to(self, name: str) -> socket.socket:
+        made: list[socket.socket] = []
+
+        def connects() -> bool:
+            connection = try_connect(self.folder / name)
+            made.extend([connection] if connection else [])
+            return connection is not None
+
+        self.wait_until("starting QEMU", connects)
+        return made[0]
 
     def wait_until(self, text: str, condition: Any) -> None:
         def holds() -> bool:

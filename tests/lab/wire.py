@@ -18,9 +18,21 @@ import struct
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 HEADER = struct.Struct(">IcI")
 CHUNK = 1 << 16
+
+
+def try_connect(path: Path) -> socket.socket | None:
+    """None while there is nobody: a socket has its name before it is listened to."""
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(str(path))
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        return None
+    return connection
 
 
 class AgentError(Exception):
