@@ -28,8 +28,7 @@ ForkMark::ForkMark() : pid_(::getpid()), page_(make_page()) {}
 bool ForkMark::is_here() const { return page_ ? *page_ == 1 : pid_ == ::getpid(); }
 
 void ForkMark::Unmap::operator()(volatile unsigned char* page) const {
-  ::munmap(const_cast<unsigned char*>(page),
-           kBytes);  // NOLINT: volatile is for what the kernel does to it
+  ::munmap(const_cast<unsigned char*>(page), kBytes);
 }
 
 }  // namespace gpuctl

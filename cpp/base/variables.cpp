@@ -3,11 +3,14 @@
 #include <algorithm>
 
 namespace gpuctl {
+namespace {
 
 bool is_variable(std::string_view entry, std::string_view name) {
   return entry.size() > name.size() && entry[name.size()] == '=' &&
          entry.substr(0, name.size()) == name;
 }
+
+}  // namespace
 
 std::optional<std::string> find_variable(const std::vector<std::string>& entries,
                                          std::string_view name) {

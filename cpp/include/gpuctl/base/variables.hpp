@@ -8,8 +8,6 @@
 
 namespace gpuctl {
 
-bool is_variable(std::string_view entry, std::string_view name);
-
 // The first one's value.
 std::optional<std::string> find_variable(const std::vector<std::string>& entries,
                                          std::string_view name);

@@ -45,8 +45,7 @@ struct DevicePlan {
   std::string stand_in_dev;          // DIR/dev, links resolved; empty: the machine's own hardware
   std::vector<DeviceNode> given;     // by name
   std::vector<std::string> refused;  // host paths
-  std::vector<std::string>
-      interconnects;  // names in the machine's /dev that jobs of several nodes need
+  std::vector<std::string> interconnects;  // names in the machine's /dev, for jobs of several nodes
 };
 
 // ErrorCode::unavailable where /dev cannot be listed: then it cannot be told what to refuse.

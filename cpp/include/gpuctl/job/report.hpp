@@ -64,9 +64,8 @@ struct CgroupReport {
   std::vector<std::string> controllers;
   std::optional<std::uint64_t> memory_limit_bytes;  // memory.max of the job's own group
   std::optional<std::uint64_t> memory_peak_bytes;   // page cache included
-  std::shared_ptr<const Json>
-      usage;  // of its own, read after the last process: see cgroup::usage_json
-  std::vector<std::string> notes;  // what could not be had, and why
+  std::shared_ptr<const Json> usage;  // of its own, after the last process: cgroup::usage_json
+  std::vector<std::string> notes;     // what could not be had, and why
 };
 
 // What gives this job its name in the batch system that gpuctl runs in.
